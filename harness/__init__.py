@@ -1,0 +1,1 @@
+"""The instrument: it knows no engine, no scenario and no step name."""

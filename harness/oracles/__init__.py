@@ -1,0 +1,26 @@
+"""The oracles by name; ``EVIDENT`` are those that a history of the model can show too."""
+
+from collections.abc import Mapping
+
+from harness.oracle import Oracle
+from harness.oracles import ends, effects, recovery
+
+EVIDENT: Mapping[str, Oracle] = {
+    "duplicate_effect": effects.duplicate_effect,
+    "lost_effect": effects.lost_effect,
+    "stale_decision": effects.stale_decision,
+    "zombie_write": effects.zombie_write,
+    "parity": ends.parity,
+}
+
+ORACLES: Mapping[str, Oracle] = {
+    **EVIDENT,
+    "ghost_running": ends.ghost_running,
+    "orphaned_claim": ends.orphaned_claim,
+    "broken_chain": ends.broken_chain,
+    "escalation": ends.escalation,
+    "hung_handler": recovery.hung_handler,
+    "credential_leak": recovery.credential_leak,
+    "recovery_harm": recovery.recovery_harm,
+    "vacuity": recovery.vacuity,
+}

@@ -1,0 +1,131 @@
+"""A scenario: the programs, the world they act on, and what happens to that world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from harness.effects import Json, Tier
+from harness.program import Body
+
+
+class ScenarioError(Exception):
+    """A scenario cannot be used; the message says what was expected and what was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A body under a name; ``on`` lists the events that start it."""
+
+    name: str
+    body: Body
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """An event that the harness sends to a run that it sees waiting for it."""
+
+    event: str
+    key: str
+    payload: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An injected answer to the ``nth`` call of a step: the provider refuses to act.
+
+    ``status`` is ``throttled`` (429, with ``after_s``) or ``failed`` (500).  It is neither
+    applied nor stored under the call's key.
+    """
+
+    step: str
+    status: str
+    after_s: float = 0.0
+    nth: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One workflow and its world.
+
+    ``world`` maps resource paths to their first values.  ``drift`` maps paths to what a
+    stranger writes there while the worker is down.  ``variants`` are named worlds that
+    answer differently.  ``time_scale`` is real seconds per virtual second, for engines
+    that sleep for real.
+    """
+
+    name: str
+    programs: tuple[Program, ...]
+    world: Mapping[str, Json]
+    arg: Json = None
+    tiers: tuple[Tier, ...] = (Tier.O,)
+    signals: tuple[Signal, ...] = ()
+    drift: Mapping[str, Json] = field(default_factory=dict)
+    variants: Mapping[str, tuple[Answer, ...]] = field(default_factory=dict)
+    time_scale: float = 1e-4
+
+    @property
+    def main(self) -> Program:
+        """Return the program that a trial submits."""
+        return self.programs[0]
+
+    def program(self, name: str) -> Program:
+        """Return the program of that name.
+
+        Raises:
+            ScenarioError: there is none.
+
+        """
+        for program in self.programs:
+            if program.name == name:
+                return program
+        names = ", ".join(program.name for program in self.programs)
+        msg = f"scenario {self.name!r} has no program {name!r}; it has {names}"
+        raise ScenarioError(msg)
+
+    def consumers(self, event: str) -> tuple[Program, ...]:
+        """Return the programs that an event starts."""
+        return tuple(program for program in self.programs if event in program.on)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A scenario in one of its worlds: ``migration[O]`` or ``migration[O,throttled]``."""
+
+    scenario: Scenario
+    ref: str
+    """What a worker process loads the scenario by: ``module:attribute`` or a path."""
+    tier: Tier
+    variant: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return the printable name."""
+        inner = f"{self.tier},{self.variant}" if self.variant else str(self.tier)
+        return f"{self.scenario.name}[{inner}]"
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Return the injected answers of the variant."""
+        return self.scenario.variants.get(self.variant, ())
+
+
+def cases(scenario: Scenario, ref: str, inner: str = "") -> tuple[Case, ...]:
+    """Return the cases that ``NAME[inner]`` asks for; without ``inner``, the first tier.
+
+    Raises:
+        ScenarioError: ``inner`` names neither a tier nor a variant of this scenario.
+
+    """
+    case = Case(scenario=scenario, ref=ref, tier=scenario.tiers[0])
+    for word in filter(None, (part.strip() for part in inner.split(","))):
+        if word in list(Tier):
+            case = replace(case, tier=Tier(word))
+        elif word in scenario.variants:
+            case = replace(case, variant=word)
+        else:
+            known = ", ".join([*Tier, *scenario.variants])
+            msg = f"{scenario.name}[{inner}]: {word!r} is neither a tier nor a variant; known: {known}"
+            raise ScenarioError(msg)
+    return (case,)

@@ -1,0 +1,434 @@
+"""A trial: one batch of runs, brought to their points, broken once each stage, judged later.
+
+Phases, always all: prepare, start, submit, inject, heal, settle, collect.  Every run must
+stand at its point when the fault comes; the *gate* notes for each run whether it did, and a
+run that did not shows nothing.  A trial of one run proves, a trial of many searches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.deadline import Deadline, DeadlineError, wait_until
+from harness.effects import Guard, Json
+from harness.faults import Fault, fault
+from harness.history import History
+from harness.model import Ideal, ideal
+from harness.process import Exit, Process, Runner, Service
+from harness.runtime import Backend, Envelope, RunView, Runtime, Start
+from harness.scenario import Case
+from harness.schedule import WAITING, Point, Schedule
+from harness.secrets import scan
+from harness.watch import Watch
+from harness.world import Cell, World
+
+READY_S = 60.0
+HOLD_S = 60.0
+LOOK_ALL = 6
+WATCH_S = 0.8
+"""How long a woken zombie must be silent to count as done."""
+WAIT_SCALE = 5.0
+"""How much longer waits last for runs whose fault comes while they wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one trial runs: ``key`` names it within a sweep, ``ident`` within a backend."""
+
+    key: str
+    ident: str
+    case: Case
+    guard: Guard
+    profile: str
+    schedules: tuple[Schedule, ...]
+    bystanders: int = 0
+
+    def run(self, index: int) -> str:
+        """Return the id of the run for a schedule."""
+        return f"{self.ident}-r{index:04d}"
+
+    @property
+    def batch(self) -> bool:
+        """Say whether it searches."""
+        return len(self.schedules) > 1
+
+
+def arg_of(case: Case, run: str) -> Json:
+    """Return the argument that a program gets: the scenario's, and its run's id."""
+    given = case.scenario.arg
+    return {**(given if isinstance(given, dict) else {}), "run": run}
+
+
+@dataclass(slots=True)
+class Trial:
+    """A live trial; also the scene that faults act on."""
+
+    plan: Plan
+    runtime: Runtime
+    backend: Backend
+    world: World
+    runner: Runner
+    history: History
+    secret: str
+    logs: Path
+    watch: Watch = field(default_factory=Watch)
+    workers: list[Process] = field(default_factory=list)
+    views: dict[str, RunView] = field(default_factory=dict)
+    ideals: dict[str, Ideal] = field(default_factory=dict)
+    signalled: set[tuple[str, str]] = field(default_factory=set)
+    stage: int = 0
+    fault: Fault | None = None
+
+    # The scene ---------------------------------------------------------------------------
+
+    @property
+    def worker(self) -> Process:
+        """Return the worker that has the runs."""
+        return self.workers[-1]
+
+    @property
+    def servers(self) -> Sequence[Service]:
+        """Return the killable servers."""
+        return self.backend.servers
+
+    def report(self, ended: Exit | None, victim: str, **more: Json) -> None:
+        """Write that something was broken, with what the operating system says of it."""
+        name = self.fault.name if self.fault else ""
+        facts = dataclasses.asdict(ended) if ended else {"pid": None, "signal": None, "status": None}
+        self.history.append(
+            "fault",
+            fault=name,
+            stage=self.stage,
+            victim=victim,
+            must_die=ended is not None,
+            **facts,
+            **more,
+        )
+        if ended:
+            self.history.append("exit", incarnation=victim, **facts)
+
+    def release(self, how: str) -> None:
+        """Let all held requests of this stage go on."""
+        for run, point in self.points().items():
+            self.world.release(run, run, str(point), how)
+
+    def drift(self) -> None:
+        """Change the world of every run as a stranger."""
+        for run in self.runs:
+            for path, value in self.plan.case.scenario.drift.items():
+                self.world.drift(run, path, value)
+
+    def succeed(self) -> None:
+        """Start the next worker and give it the runs."""
+        self.start_worker(self.plan.ident)
+
+    # Phases ------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> list[str]:
+        """Return the runs that schedules act on."""
+        return [self.plan.run(index) for index in range(len(self.plan.schedules))]
+
+    @property
+    def bystanders(self) -> list[str]:
+        """Return the healthy runs of the second worker."""
+        return [f"{self.plan.ident}-b{index:04d}" for index in range(self.plan.bystanders)]
+
+    def points(self) -> dict[str, Point]:
+        """Return the point of each run at the present stage."""
+        return {
+            run: schedule.stages[self.stage].point
+            for run, schedule in zip(self.runs, self.plan.schedules, strict=True)
+            if self.stage < len(schedule.stages)
+        }
+
+    def start_worker(self, pool: str) -> Process:
+        """Start and attach a worker of a pool, and note how long each part took."""
+        spec = self.backend.worker(pool, self.plan.case.ref)
+        env = {**spec.env, "BAKEOFF_TIER": str(self.plan.case.tier)}
+        worker = self.runner.start(
+            "bystander" if pool != self.plan.ident else "worker", dataclasses.replace(spec, env=env)
+        )
+        self.history.append("spawn", incarnation=worker.incarnation, pid=worker.pid, pool=pool)
+        self.workers.insert(len(self.workers) if pool == self.plan.ident else 0, worker)
+        announced = worker.announced(Deadline.after(READY_S))
+        self.history.append("ready", incarnation=worker.incarnation)
+        self.backend.attach(pool, worker, announced)
+        self.history.append("attached", incarnation=worker.incarnation)
+        return worker
+
+    def prepare(self) -> None:
+        """Open a cell for each run, compute its ideal, and arm its points."""
+        self.history.subscribe(self.watch.see)
+        case = self.plan.case
+        for run in [*self.runs, *self.bystanders]:
+            cell = Cell.of(case.tier, case.scenario.world, case.answers)
+            self.world.open(run, cell, self.history)
+            self.ideals[run] = ideal(case, run, arg_of(case, run))
+        for run, schedule in zip(self.runs, self.plan.schedules, strict=True):
+            for stage in schedule.stages:
+                if stage.point.phase != WAITING:
+                    keep = fault(stage.fault).keeps
+                    self.world.arm(run, run, str(stage.point), keep=keep)
+        for run in self.bystanders:
+            steps = self.ideals[run].steps
+            self.world.arm(run, run, f"{steps[len(steps) // 2]}/before_effect#1")
+
+    def submit(self) -> None:
+        """Hand all runs to the runtime."""
+        starts = []
+        for run, schedule in zip(self.runs, self.plan.schedules, strict=True):
+            waits = any(stage.point.phase == WAITING for stage in schedule.stages)
+            starts.append(self._start(run, self.plan.ident, schedule, WAIT_SCALE if waits else 1.0))
+            self.history.append("submit", run, schedule=str(schedule))
+        for run in self.bystanders:
+            starts.append(self._start(run, f"{self.plan.ident}-b", Schedule(), 1.0))
+            self.history.append("submit", run, schedule="bystander")
+        self.backend.submit(starts)
+
+    def _start(self, run: str, pool: str, schedule: Schedule, slower: float) -> Start:
+        case = self.plan.case
+        armed = schedule.armed
+        groups = self.ideals[run].groups
+        if any(stage.point.step in groups for stage in schedule.stages):
+            # Siblings must have been recorded before the fault: let them report it.
+            armed = tuple(dict.fromkeys([*armed, *(f"{name}/after_ack" for name in groups)]))
+        envelope = Envelope(
+            trial=self.plan.ident,
+            pool=pool,
+            cell=run,
+            run=run,
+            armed=armed,
+            guard=self.plan.guard,
+            time_scale=case.scenario.time_scale * slower,
+        )
+        return Start(envelope=envelope, program=case.scenario.main.name, arg=arg_of(case, run))
+
+    def reach(self) -> None:
+        """Wait until every run stands at its point (or has ended), then pass the gate."""
+        points = self.points()
+        deadline = Deadline.after(HOLD_S)
+        waiting = {run: p for run, p in points.items() if p.phase == WAITING}
+        round_ = 0
+
+        def arrived() -> bool:
+            nonlocal round_
+            round_ += 1
+            self.signal()
+            if not self.worker.alive():
+                return True
+            missing = [run for run in points if self.why_not(run, points[run])]
+            if missing and (waiting or round_ % LOOK_ALL == 0):
+                self.look([run for run in missing if run in waiting or self._quiet(run)])
+            return all(self._ended(run) or not self.why_not(run, points[run]) for run in points)
+
+        try:
+            wait_until(
+                arrived, deadline, "every run stands at its point", poll_s=0.25,
+                changed=self.history.changed,
+            )
+        except DeadlineError:
+            pass  # the gate says, run by run, what is missing
+        self.look(list(points))
+        for run, point in points.items():
+            why = self.why_not(run, point)
+            if not why and self._ended(run):
+                why = f"the run is already {self.views[run].status}"
+            self.history.append("gate", run, stage=self.stage, ok=not why, why=why)
+
+    def why_not(self, run: str, point: Point) -> str:
+        """Return why a run does not stand at its point, or an empty string."""
+        watch, end = self.watch.of(run), self.ideals[run]
+        if point.phase == WAITING:
+            view = self.views.get(run)
+            missing = [step for step in end.before.get(point.step, ()) if step not in watch.replied]
+            if missing or watch.open:
+                return f"{point} was not reached"
+            if view is None or view.status != "waiting":
+                return f"{point} was not reached: the runtime says {view.status if view else '-'}"
+            return ""
+        if watch.held != str(point):
+            return f"{point} was not reached" + (f", it stands at {watch.held}" if watch.held else "")
+        if len(watch.open) != 1:
+            return f"{len(watch.open)} calls are open at {point}, not 1"
+        if end.groups.get(point.step):
+            missing = [
+                name
+                for name, group in end.groups.items()
+                if group == end.groups[point.step]
+                and name != point.step
+                and (name not in watch.acked)
+                and self.stage == 0
+            ]
+            if missing:
+                return f"siblings of {point} are not recorded yet: {', '.join(missing)}"
+        twice = [key for key, count in watch.attempts.items() if count > 1 and not self.stage]
+        if twice:
+            return f"a second attempt of {twice[0][1]} was seen before the fault"
+        return ""
+
+    def _quiet(self, run: str) -> bool:
+        return not self.watch.of(run).open
+
+    def _ended(self, run: str) -> bool:
+        return run in self.views and self.views[run].terminal
+
+    def look(self, runs: Sequence[str]) -> None:
+        """Ask the runtime where runs stand."""
+        for pool, members in (
+            (self.plan.ident, [run for run in runs if run not in self.bystanders]),
+            (f"{self.plan.ident}-b", [run for run in runs if run in self.bystanders]),
+        ):
+            if members:
+                for view in self.backend.inspect(pool, members):
+                    self.views[view.run] = view
+
+    def signal(self) -> None:
+        """Send each signal once its run is about to wait for it.
+
+        Where the fault comes while it waits, the signal comes after the fault.
+        """
+        for signal in self.plan.case.scenario.signals:
+            name = f"{signal.event} {signal.key}"
+            for run, schedule in zip(
+                [*self.runs, *self.bystanders],
+                [*self.plan.schedules, *[Schedule()] * self.plan.bystanders],
+                strict=True,
+            ):
+                steps = self.ideals[run].before.get(name)
+                later = any(
+                    stage.point.step == name for stage in schedule.stages[self.stage :]
+                )
+                if steps is None or later or (run, name) in self.signalled:
+                    continue
+                if all(step in self.watch.of(run).replied for step in steps):
+                    self.signalled.add((run, name))
+                    self.history.append("event", run, name=name, payload=signal.payload)
+                    pool = self.plan.ident if run in self.runs else f"{self.plan.ident}-b"
+                    envelope = self._start(run, pool, schedule, 1.0).envelope
+                    self.backend.send_event(envelope, signal.event, signal.key, signal.payload)
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until every run has ended, or the deadline."""
+        runs = [*self.runs, *self.bystanders]
+        round_ = 0
+
+        def settled() -> bool:
+            nonlocal round_
+            round_ += 1
+            self.signal()
+            left = [run for run in runs if not self._ended(run)]
+            everyone = round_ % LOOK_ALL == 0
+            self.look([run for run in left if everyone or self._done(run)])
+            for run in left:
+                if self._ended(run):
+                    self.note(run)
+            return all(self._ended(run) for run in runs)
+
+        try:
+            wait_until(settled, Deadline.after(timeout_s), "every run has ended", poll_s=0.1,
+                       changed=self.history.changed)
+        except DeadlineError:
+            self.look([run for run in runs if not self._ended(run)])
+
+    def _done(self, run: str) -> bool:
+        watch = self.watch.of(run)
+        steps = self.ideals[run].steps
+        return not watch.open and (not steps or steps[-1] in watch.replied)
+
+    def note(self, run: str) -> None:
+        """Write down what the runtime says of a run."""
+        view = self.views.get(run, RunView(run=run, status="unknown"))
+        data = dataclasses.asdict(view)
+        del data["run"]
+        self.history.append("view", run, **data)
+
+    def collect(self) -> None:
+        """Gather the last evidence: views, journals, worlds, and where the secret stands."""
+        for run in [*self.runs, *self.bystanders]:
+            if not self._ended(run):
+                self.note(run)
+            cell = self.world.close(run)
+            if cell:
+                self.history.append("world", run, values=cell.values())
+        journals = []
+        for run in self.runs if not self.plan.batch else []:
+            entries = [dataclasses.asdict(e) for e in self.backend.journal(self.plan.ident, run)]
+            self.history.append("journal", run, entries=entries)
+            journals.append(entries)
+        left = [run for run in self.runs if not self._ended(run)]
+        if left:
+            self.backend.cancel(self.plan.ident, left)
+        outputs = {run: view.output for run, view in self.views.items()}
+        searched, found = scan(self.secret, self.logs, {"outputs": outputs, "journals": journals})
+        self.history.append("scan", searched=searched, found=found)
+
+    def finish(self) -> None:
+        """Kill what is left of the workers, and write down what they used."""
+        for worker in self.workers:
+            if worker.alive():
+                worker.resume()
+                ended = worker.kill()
+                self.history.append(
+                    "exit", incarnation=worker.incarnation, **dataclasses.asdict(ended)
+                )
+
+    def go(self) -> None:
+        """Run all phases."""
+        settings: Mapping[str, Json] = self.runtime.settings(self.plan.profile)
+        settle_s = float(settings["settle_s"])  # type: ignore[arg-type]
+        self.prepare()
+        try:
+            if self.bystanders:
+                self.start_worker(f"{self.plan.ident}-b")
+            self.start_worker(self.plan.ident)
+            self.submit()
+            depth = max((len(schedule.stages) for schedule in self.plan.schedules), default=0)
+            for self.stage in range(depth):
+                self.fault = fault(self.plan.schedules[0].stages[self.stage].fault)
+                self.reach()
+                self.fault.inject(self)
+                self.fault.heal(self)
+                for server in self.servers:
+                    server.ready(Deadline.after(READY_S))
+                self.history.append("undo", fault=self.fault.name, when="heal")
+            self.stage = depth
+            for run in self.bystanders:
+                steps = self.ideals[run].steps
+                self.world.release(run, run, f"{steps[len(steps) // 2]}/before_effect#1")
+            self.settle(settle_s)
+            if self.fault and (self.fault.keeps or len(self._alive()) > 1):
+                self.wake()
+                self.settle(settle_s)
+            self.collect()
+        finally:
+            self.finish()
+
+    def _alive(self) -> list[Process]:
+        return [w for w in self.workers if w.alive() and w.name == "worker"]
+
+    def wake(self) -> None:
+        """Undo what is undone after recovery, and wait until the late ones are done."""
+        assert self.fault  # noqa: S101 - the caller looked
+        last = self.stage
+        self.stage = last - 1
+        for worker in self._alive():
+            worker.resume()
+        self.fault.recovered(self)
+        self.stage = last
+        self.history.append("undo", fault=self.fault.name, when="recovered")
+        woken_ns = time.monotonic_ns()
+
+        def silent() -> bool:
+            latest = max((self.history[w.last].t_ns for w in self.watch.runs.values()), default=0)
+            return time.monotonic_ns() - max(latest, woken_ns) > WATCH_S * 1e9
+
+        try:
+            wait_until(silent, Deadline.after(READY_S), "what was woken is silent")
+        except DeadlineError:
+            return  # whatever it still does is in the history

@@ -1,0 +1,58 @@
+"""What the harness knows of the runs of a live trial, kept up with each event."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from harness.history import Event
+
+
+@dataclass(slots=True)
+class RunWatch:
+    """One run: what is open, what is held, what was answered."""
+
+    open: set[tuple[str, int]] = field(default_factory=set)
+    held: str = ""
+    replied: set[str] = field(default_factory=set)
+    acked: set[str] = field(default_factory=set)
+    attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    incarnations: set[str] = field(default_factory=set)
+    last: int = -1
+    last_incarnation: str = ""
+
+
+class Watch:
+    """All runs by id; subscribe ``see`` to the history."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.runs: dict[str, RunWatch] = {}
+
+    def of(self, run: str) -> RunWatch:
+        """Return what is known of a run."""
+        return self.runs.setdefault(run, RunWatch())
+
+    def see(self, event: Event) -> None:
+        """Take in an event; children count with the run that began them."""
+        if event.kind not in {"call", "at", "held", "reply", "discard"}:
+            return
+        watch = self.of(event.run.partition(".")[0])
+        data = event.data
+        ident = (data["incarnation"], data["seq"])
+        watch.last, watch.last_incarnation = event.index, data["incarnation"]
+        match event.kind:
+            case "call":
+                watch.open.add(ident)
+                watch.incarnations.add(data["incarnation"])
+                watch.attempts[data["incarnation"], f"{event.run}/{data['step']}"] += 1
+            case "at":
+                watch.open.add(ident)
+                watch.incarnations.add(data["incarnation"])
+            case "held":
+                watch.held = data["point"]
+            case "reply" | "discard":
+                watch.open.discard(ident)
+                watch.held = ""
+                if event.kind == "reply":
+                    (watch.acked if "phase" in data else watch.replied).add(data["step"])

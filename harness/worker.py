@@ -1,0 +1,166 @@
+"""What every Python worker shares: the way to the world, the envelope, the programs.
+
+It imports nothing heavy: a worker of the controls is up in some 80 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import h11
+
+from harness.effects import Effect, Guard, Json, idempotency_key
+from harness.load import load_scenario
+from harness.program import Command, One, Step
+from harness.runtime import Envelope
+from harness.scenario import Scenario
+
+BEAT_S = 0.3
+
+
+class WorldError(Exception):
+    """The world did not answer: whether the effect was applied is not known."""
+
+
+class WorldClient:
+    """Calls of one worker process: no total timeout and no limit, holds may last."""
+
+    def __init__(self) -> None:
+        """Read the environment that the harness gives to every worker."""
+        self.incarnation = os.environ["BAKEOFF_INCARNATION"]
+        parts = urlsplit(os.environ["BAKEOFF_WORLD"])
+        self._host, self._port = str(parts.hostname), int(parts.port or 80)
+        self._secret = os.environ.get("BAKEOFF_CREDENTIAL", "")
+        self._seq = 0
+        self._executed: set[tuple[str, str]] = set()
+
+    async def perform(
+        self,
+        envelope: Envelope,
+        step: Step,
+        beat: Callable[[], None] | None = None,
+        key: str | None = None,
+    ) -> dict[str, Json]:
+        """Call the world for one step; ``beat`` is called while it has not answered.
+
+        Raises:
+            WorldError: the reply was lost.
+
+        """
+        if key is None:
+            keyed = envelope.guard is Guard.KEYS and step.op.effect is not Effect.READ
+            key = idempotency_key(envelope.run, step.name) if keyed else ""
+        body: dict[str, Any] = {
+            "run": envelope.run,
+            "step": step.name,
+            "op": step.op.verb,
+            "effect": str(step.op.effect),
+            "args": step.args,
+            "key": key,
+            "premises": [{"path": p.path, "etag": p.etag} for p in step.premises],
+            "slept_s": step.slept_s,
+        }
+        request = asyncio.ensure_future(self._post("/perform", envelope, body))
+        try:
+            while beat and not request.done():
+                beat()
+                await asyncio.wait([request], timeout=BEAT_S)
+            reply = await request
+        finally:
+            request.cancel()
+        if reply["status"] == "hang":
+            await asyncio.Event().wait()
+        self._executed.add((envelope.run, step.name))
+        return reply
+
+    async def at(self, envelope: Envelope, phase: str, name: str) -> None:
+        """Report a phase; a step's only if this incarnation executed it, not on replay."""
+        if name and (envelope.run, name) not in self._executed:
+            return
+        self._executed.discard((envelope.run, name))
+        await self._post("/at", envelope, {"run": envelope.run, "phase": phase, "step": name})
+
+    async def _post(self, path: str, envelope: Envelope, body: dict[str, Any]) -> dict[str, Json]:
+        self._seq += 1
+        body |= {"cell": envelope.cell, "incarnation": self.incarnation, "seq": self._seq}
+        content = json.dumps(body).encode()
+        connection = h11.Connection(h11.CLIENT)
+        headers = [
+            ("Host", f"{self._host}:{self._port}"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(content))),
+            ("Authorization", f"Bearer {self._secret}"),
+            ("Connection", "close"),
+        ]
+        try:
+            reader, writer = await asyncio.open_connection(self._host, self._port)
+        except OSError as error:
+            raise WorldError(str(error)) from error
+        try:
+            for event in (
+                h11.Request(method="POST", target=path, headers=headers),
+                h11.Data(content),
+                h11.EndOfMessage(),
+            ):
+                writer.write(connection.send(event) or b"")
+            await writer.drain()
+            status, answer = await self._answer(reader, connection)
+        except (OSError, h11.ProtocolError) as error:
+            msg = f"{path}: the reply was lost ({error})"
+            raise WorldError(msg) from error
+        finally:
+            writer.transport.abort()
+        if status != 200:  # noqa: PLR2004 - HTTP
+            msg = f"{path} answered {status}: {answer.decode(errors='replace')}"
+            raise WorldError(msg)
+        return json.loads(answer)  # type: ignore[no-any-return]
+
+    @staticmethod
+    async def _answer(
+        reader: asyncio.StreamReader, connection: h11.Connection
+    ) -> tuple[int, bytes]:
+        status, parts = 0, bytearray()
+        while True:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(await reader.read(1 << 16))
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                parts += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                return status, bytes(parts)
+            elif isinstance(event, h11.ConnectionClosed):
+                msg = "closed"
+                raise OSError(msg)
+
+
+def scenario() -> Scenario:
+    """Return the scenario that this worker was started for."""
+    return load_scenario(os.environ["BAKEOFF_SCENARIO"])
+
+
+def announce(**details: Json) -> None:
+    """Tell the harness that this incarnation is ready."""
+    line = {"incarnation": os.environ["BAKEOFF_INCARNATION"], **details}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def child_envelope(envelope: Envelope, name: str) -> Envelope:
+    """Return the envelope of a child run: the same cell, an id derived from the parent's."""
+    data = envelope.to_json()
+    return Envelope.from_json({**data, "run": f"{envelope.run}.{name}", "parent": envelope.run})
+
+
+async def gather_tasks(commands: Sequence[Command], one: One) -> list[Any]:
+    """Gather for SDKs whose awaitables may run in asyncio tasks."""
+    futures: list[Awaitable[Any]] = [one(command) for command in commands]
+    return list(await asyncio.gather(*futures))

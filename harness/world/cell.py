@@ -1,0 +1,203 @@
+"""One run's world, without IO: versioned resources, providers by tier, a ledger, a clock.
+
+The HTTP face and the in-memory model drive this same class, so that the expectation and
+the observation differ in the runtime only.
+
+Verbs (``args``): ``read {path}`` (a trailing ``*`` reads all below), ``ask {options}`` (the
+planner: it answers differently each time), ``create {path, value}`` (left alone where it
+exists), ``set {path, value}``, ``append {path, value}``, ``copy {path, to}``,
+``clear {path}`` (a trailing ``*`` empties all below), ``query {step}`` (tier Q: was the
+effect of this step applied?).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from harness.effects import Effect, Json, Tier
+from harness.scenario import Answer
+
+RETENTION_S = 24 * 3600.0
+"""How long tier K remembers a key, in virtual seconds (Stripe prunes after 24 h)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request to ``perform``; ``slept_s`` is the virtual time its body has slept."""
+
+    run: str
+    step: str
+    op: str
+    effect: Effect
+    args: Mapping[str, Json]
+    key: str = ""
+    premises: Sequence[Mapping[str, str]] = ()
+    slept_s: float = 0.0
+    incarnation: str = ""
+    seq: int = 0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Call:
+        """Read the body of a request.
+
+        Raises:
+            ValueError: a field is missing, unknown or of the wrong type.
+
+        """
+        try:
+            return cls(**{**data, "effect": Effect(str(data["effect"]))})  # type: ignore[arg-type]
+        except (TypeError, KeyError) as error:
+            msg = f"a call needs run, step, op, effect, args; seen {sorted(data)} ({error})"
+            raise ValueError(msg) from error
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the call as it stands in a history, beside its run."""
+        data = asdict(self)
+        del data["run"]
+        return {**data, "effect": str(self.effect)}
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what identifies the request's content."""
+        return json.dumps([self.op, self.args], sort_keys=True)
+
+
+@dataclass(slots=True)
+class Resource:
+    """A value with a version; ``author`` is the run and step that wrote it last."""
+
+    value: Json
+    version: int = 1
+    author: str = ""
+
+    @property
+    def etag(self) -> str:
+        """Return the version as an ETag."""
+        return f"v{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call did: the reply, whether the world changed, and on what false premises."""
+
+    reply: dict[str, Json]
+    applied: bool
+    premise_broken: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Cell:
+    """The world of one run and its children."""
+
+    tier: Tier
+    resources: dict[str, Resource]
+    answers: tuple[Answer, ...] = ()
+    lag_s: float = 0.0
+    clock_s: float = 0.0
+    asked: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
+    applied_at: dict[str, float] = field(default_factory=dict)
+    keys: dict[str, tuple[str, dict[str, Json], float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tier: Tier, world: Mapping[str, Json], answers: tuple[Answer, ...] = ()) -> Cell:
+        """Return a new cell with its first values."""
+        values = copy.deepcopy(dict(world))
+        return cls(tier, {path: Resource(value) for path, value in values.items()}, answers)
+
+    def values(self) -> dict[str, Json]:
+        """Return the values of all resources."""
+        return {path: self.resources[path].value for path in sorted(self.resources)}
+
+    def write(self, path: str, value: Json, author: str) -> None:
+        """Write a resource as ``author`` (a stranger's drift, or a step)."""
+        resource = self.resources.setdefault(path, Resource(None, 0))
+        resource.value = copy.deepcopy(value)
+        resource.version += 1
+        resource.author = author
+
+    def matching(self, path: str) -> list[str]:
+        """Return the paths that ``path`` names; a trailing ``*`` names all below."""
+        if path.endswith("*"):
+            return sorted(name for name in self.resources if name.startswith(path[:-1]))
+        return [path] if path in self.resources else []
+
+    def etag(self, path: str) -> str:
+        """Return the ETag of one resource, or of all that a pattern names."""
+        return ",".join(self.resources[name].etag for name in self.matching(path))
+
+    def apply(self, call: Call) -> Outcome:
+        """Carry out a call, in one uninterrupted block."""
+        self.clock_s = max(self.clock_s, call.slept_s)
+        self.seen[call.step] = nth = self.seen.get(call.step, 0) + 1
+        for answer in self.answers:
+            if (answer.step, answer.nth) == (call.step, nth):
+                return Outcome({"status": answer.status, "after_s": answer.after_s}, applied=False)
+        if self.tier is Tier.K and call.key and call.effect.writes:
+            stored = self.keys.get(call.key)
+            if stored and self.clock_s - stored[2] < RETENTION_S:
+                if stored[0] != call.fingerprint:
+                    why = "this key was used with another request"
+                    return Outcome({"status": "rejected", "value": why}, applied=False)
+                return Outcome(dict(stored[1]), applied=False)
+        author = f"{call.run}/{call.step}"
+        broken = tuple(
+            premise["path"]
+            for premise in call.premises
+            if self.etag(premise["path"]) != premise["etag"]
+            and any(self.resources[p].author != author for p in self.matching(premise["path"]))
+        )
+        if self.tier is Tier.V and any(
+            self.etag(premise["path"]) != premise["etag"] for premise in call.premises
+        ):
+            return Outcome({"status": "rejected", "value": "the version has moved on"}, applied=False)
+        reply = self._verb(call, author)
+        if call.effect.writes and reply["status"] == "ok":
+            self.applied_at[author] = self.clock_s
+            if self.tier is Tier.K and call.key:
+                self.keys[call.key] = (call.fingerprint, dict(reply), self.clock_s)
+            return Outcome(reply, applied=True, premise_broken=broken)
+        return Outcome(reply, applied=False)
+
+    def _verb(self, call: Call, author: str) -> dict[str, Json]:
+        path = str(call.args.get("path", ""))
+        value = call.args.get("value")
+        match call.op:
+            case "read":
+                names = self.matching(path)
+                found: Json = (
+                    {name: self.resources[name].value for name in names}
+                    if path.endswith("*")
+                    else (self.resources[path].value if names else None)
+                )
+                return {"status": "ok", "value": copy.deepcopy(found), "etag": self.etag(path)}
+            case "ask":
+                options = list(call.args.get("options", []))  # type: ignore[arg-type]
+                turn = self.asked % len(options) if options else 0
+                self.asked += 1
+                return {"status": "ok", "value": options[turn:] + options[:turn]}
+            case "query":
+                at_s = self.applied_at.get(f"{call.run}/{call.args['step']}")
+                seen = at_s is not None and self.clock_s >= at_s + self.lag_s
+                return {"status": "ok" if self.tier is Tier.Q else "rejected", "value": seen}
+            case "create":
+                if path not in self.resources:
+                    self.write(path, value, author)
+            case "set":
+                self.write(path, value, author)
+            case "append":
+                held = self.resources[path].value if path in self.resources else []
+                self.write(path, [*held, value] if isinstance(held, list) else [value], author)
+            case "copy":
+                source = self.resources.get(path)
+                self.write(str(call.args["to"]), source.value if source else None, author)
+            case "clear":
+                for name in self.matching(path):
+                    self.write(name, [], author)
+            case _:
+                return {"status": "rejected", "value": f"the world has no verb {call.op!r}"}
+        return {"status": "ok", "value": None, "etag": self.etag(path)}

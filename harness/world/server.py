@@ -1,0 +1,222 @@
+"""The HTTP face of the world, with its holds.
+
+Two routes are all that a worker of any language needs; both take and answer JSON:
+
+``POST /perform``
+    ``{"cell", "run", "step", "op", "effect", "args", "key", "premises", "slept_s",
+    "incarnation", "seq"}`` answers ``{"status": "ok" | "rejected" | "throttled" | "failed",
+    "value", "etag", "after_s"}``.  The answer ``{"status": "hang"}`` asks the worker to
+    never answer its engine and to stop its heartbeats: that is how a handler hangs.
+``POST /at``
+    ``{"cell", "run", "phase", "step", "incarnation", "seq"}`` answers ``{}``: the worker
+    reports that its runtime recorded the step (``after_ack``) or the last one (``finalize``).
+
+A request may be held before it is applied, after it was applied, or at a reported phase.
+While it is held, the harness breaks what it likes.  A request whose caller dies before it
+is applied is discarded, unless the hold *keeps* it: then it is a late packet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from harness.history import History
+from harness.loop import Loop
+from harness.process import Address
+from harness.world.cell import Call, Cell
+
+BACKLOG = 4096
+
+
+@dataclass(slots=True)
+class Hold:
+    """An armed point of one run; ``freed`` becomes how the request goes on."""
+
+    freed: asyncio.Future[str]
+    keep: bool = False
+    request: asyncio.Task[web.Response] | None = None
+
+
+@dataclass(slots=True)
+class _Room:
+    """A cell with the history that it writes to, and the holds of its runs."""
+
+    cell: Cell
+    history: History
+    holds: dict[tuple[str, str], Hold] = field(default_factory=dict)
+    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def nth(self, run: str, step: str, phase: str) -> int:
+        key = (run, step, phase)
+        self.counts[key] = self.counts.get(key, 0) + 1
+        return self.counts[key]
+
+
+class World:
+    """All open cells behind one loopback port; a context manager owns the socket."""
+
+    def __init__(self, loop: Loop) -> None:
+        """Prepare to serve on ``loop``."""
+        self._loop = loop
+        self._rooms: dict[str, _Room] = {}
+        self._runner: web.AppRunner | None = None
+        self.address = Address("127.0.0.1", 0)
+
+    def __enter__(self) -> World:
+        """Bind a free port of the loopback interface."""
+        self._loop.run(self._serve())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the socket; held requests are dropped."""
+        if self._runner:
+            self._loop.run(self._runner.cleanup())
+
+    async def _serve(self) -> None:
+        app = web.Application()
+        app.add_routes([web.post("/perform", self._perform), web.post("/at", self._at)])
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=BACKLOG)
+        await site.start()
+        self.address = Address("127.0.0.1", self._runner.addresses[0][1])
+
+    # What the harness does with it (from any thread) -------------------------------------
+
+    def open(self, name: str, cell: Cell, history: History) -> None:
+        """Admit calls for a cell."""
+        self._rooms[name] = _Room(cell, history)
+
+    def close(self, name: str) -> Cell | None:
+        """Refuse further calls for a cell, drop what it holds, and return it."""
+        room = self._rooms.pop(name, None)
+        if room is None:
+            return None
+        for run, point in list(room.holds):
+            self._free(room, run, point, "drop")
+        return room.cell
+
+    def cell(self, name: str) -> Cell:
+        """Return an open cell."""
+        return self._rooms[name].cell
+
+    def arm(self, name: str, run: str, point: str, *, keep: bool = False) -> None:
+        """Hold the request that reaches ``point``; with ``keep`` even without its caller."""
+        room = self._rooms[name]
+        room.holds[run, point] = Hold(self._loop.asyncio.create_future(), keep)
+
+    def release(self, name: str, run: str, point: str, how: str = "reply") -> None:
+        """Let a held request go on: ``reply``, ``drop`` (the reply is lost) or ``hang``."""
+        if room := self._rooms.get(name):
+            self._free(room, run, point, how)
+
+    def drift(self, name: str, path: str, value: Any) -> None:  # noqa: ANN401 - JSON
+        """Write a resource as a stranger would."""
+
+        async def write() -> None:
+            self._rooms[name].cell.write(path, value, "stranger")
+
+        self._loop.run(write())
+
+    def _free(self, room: _Room, run: str, point: str, how: str) -> None:
+        hold = room.holds.pop((run, point), None)
+        if hold:
+            self._loop.asyncio.call_soon_threadsafe(
+                lambda: None if hold.freed.done() else hold.freed.set_result(how)
+            )
+
+    # The routes --------------------------------------------------------------------------
+
+    async def _perform(self, request: web.Request) -> web.Response:
+        body, room = await self._room(request)
+        try:
+            call = Call.from_json(body)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        work = asyncio.ensure_future(self._carry_out(room, call, request))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if not any(hold.keep and hold.request is work for hold in room.holds.values()):
+                work.cancel()
+            raise
+
+    async def _carry_out(self, room: _Room, call: Call, request: web.Request) -> web.Response:
+        nth = room.nth(call.run, call.step, "call")
+        record = room.history.append
+        said = {name: value for name, value in call.to_json().items() if name != "run"}
+        record("call", call.run, nth=nth, **said)
+        ident = {"step": call.step, "incarnation": call.incarnation, "seq": call.seq}
+        applied = False
+        try:
+            how = await self._hold(room, call.run, f"{call.step}/before_effect#{nth}", ident)
+            if how == "hang":
+                return self._answer(room, call, {"status": "hang"}, ident)
+            outcome = room.cell.apply(call)
+            applied = True
+            if outcome.applied:
+                record("apply", call.run, **said, premise_broken=list(outcome.premise_broken))
+            how = await self._hold(room, call.run, f"{call.step}/after_effect#{nth}", ident)
+            if how == "hang":
+                return self._answer(room, call, {"status": "hang"}, ident)
+            if how == "drop":
+                record("discard", call.run, applied=True, why="reply lost", **ident)
+                if request.transport:
+                    request.transport.abort()
+                return web.Response(status=502)
+        except asyncio.CancelledError:
+            record("discard", call.run, applied=applied, why="caller gone", **ident)
+            raise
+        return self._answer(room, call, outcome.reply, ident)
+
+    @staticmethod
+    def _answer(
+        room: _Room, call: Call, reply: Mapping[str, Any], ident: Mapping[str, Any]
+    ) -> web.Response:
+        room.history.append("reply", call.run, reply=dict(reply), **ident)
+        return web.json_response(dict(reply))
+
+    async def _at(self, request: web.Request) -> web.Response:
+        body, room = await self._room(request)
+        run, phase, step = (str(body[name]) for name in ("run", "phase", "step"))
+        nth = room.nth(run, step, phase)
+        ident = {"step": step, "incarnation": body["incarnation"], "seq": body["seq"]}
+        room.history.append("at", run, phase=phase, nth=nth, **ident)
+        await self._hold(room, run, f"{step}/{phase}#{nth}" if step else f"{phase}#{nth}", ident)
+        room.history.append("reply", run, reply={}, phase=phase, **ident)
+        return web.json_response({})
+
+    async def _hold(self, room: _Room, run: str, point: str, ident: Mapping[str, Any]) -> str:
+        hold = room.holds.get((run, point))
+        if hold is None:
+            return "reply"
+        hold.request = asyncio.current_task()
+        room.history.append("held", run, point=point, **ident)
+        return await asyncio.shield(hold.freed)
+
+    async def _room(self, request: web.Request) -> tuple[dict[str, Any], _Room]:
+        try:
+            body = json.loads(await request.text())
+            name = str(body.pop("cell"))
+        except (ValueError, KeyError, AttributeError) as error:
+            msg = f"expected a JSON object with a cell, seen {error}"
+            raise web.HTTPBadRequest(text=msg) from error
+        room = self._rooms.get(name)
+        if room is None:
+            raise web.HTTPGone(text=f"no open cell {name!r}: this call is of an ended trial")
+        return body, room

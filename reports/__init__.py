@@ -1,0 +1,1 @@
+"""Readers of the store that people look at."""

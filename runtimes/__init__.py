@@ -1,0 +1,1 @@
+"""One package per system under test."""

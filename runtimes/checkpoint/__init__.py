@@ -1,0 +1,1 @@
+"""Negative control: completed steps are kept, the one in flight is called again."""

@@ -1,0 +1,139 @@
+"""The adapter of the embedded runtimes: one SQLite file for each pool, no server."""
+
+from __future__ import annotations
+
+import sys
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.effects import Json
+from harness.process import Process, Service, Site, WorkerSpec
+from harness.program import AFTER_ACK, FINALIZE
+from harness.runtime import (
+    Dial,
+    Envelope,
+    Guarantee,
+    JournalEntry,
+    Kind,
+    RunView,
+    Start,
+    Support,
+    Witness,
+)
+from runtimes.embedded.store import Store
+
+COMMANDS = "step decide sleep sleep_until emit invoke wait_for gather now draw".split()
+
+
+@dataclass(slots=True)
+class EmbeddedBackend:
+    """A folder with a store for each pool."""
+
+    runtime: EmbeddedRuntime
+    folder: Path
+    servers: Sequence[Service] = ()
+    stores: dict[str, Store] = field(default_factory=dict)
+    workers: dict[str, Process] = field(default_factory=dict)
+
+    def _store(self, pool: str) -> Store:
+        if pool not in self.stores:
+            self.stores[pool] = Store(self.folder / f"{pool}.db")
+        return self.stores[pool]
+
+    def worker(self, pool: str, scenario: str) -> WorkerSpec:
+        """Return how to start a worker of a pool."""
+        path = self.folder / f"{pool}.db"
+        argv = [sys.executable, *self.runtime.argv, self.runtime.policy, str(path)]
+        return WorkerSpec(argv=argv, env={"BAKEOFF_SCENARIO": scenario})
+
+    def attach(self, pool: str, worker: Process, announced: Mapping[str, Json]) -> None:
+        """Nothing to register: a worker takes over at its start."""
+        del announced
+        self.workers[pool] = worker
+
+    def submit(self, starts: Sequence[Start]) -> None:
+        """Put runs into their pool's store and tell its worker."""
+        for pool in dict.fromkeys(start.envelope.pool for start in starts):
+            self._store(pool).submit([start for start in starts if start.envelope.pool == pool])
+            self._tell(pool)
+
+    def send_event(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
+        """Put an event into the store and tell the worker."""
+        self._store(envelope.pool).add_event(envelope.run, event, key, payload)
+        self._tell(envelope.pool)
+
+    def _tell(self, pool: str) -> None:
+        if pool in self.workers:
+            self.workers[pool].send({"look": True})
+
+    def cancel(self, pool: str, runs: Sequence[str]) -> None:
+        """Write runs off."""
+        for run in runs:
+            self._store(pool).set_status(run, "cancelled")
+
+    def inspect(self, pool: str, runs: Sequence[str]) -> Sequence[RunView]:
+        """Read where runs stand."""
+        worker = self.workers.get(pool)
+        alive = worker.incarnation if worker and worker.alive() else ""
+        return self._store(pool).views(runs, alive)
+
+    def journal(self, pool: str, run: str) -> Sequence[JournalEntry]:
+        """Read a run's records."""
+        return [
+            JournalEntry(run=run, name=record.name, kind=record.kind, detail={"body": record.body})
+            for record in self._store(pool).records(run)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedRuntime:
+    """A policy under a name; ``argv`` is how its worker is started."""
+
+    name: str
+    policy: str
+    guarantee: Guarantee
+    kind: Kind
+    argv: Sequence[str] = ("-m", "runtimes.embedded.worker")
+    dial: Dial = Dial.NONE
+    profiles: Sequence[str] = ("default", "fast")
+    batch: int = 2000
+    witness: Mapping[str, Witness] = field(
+        default_factory=lambda: {
+            "before_effect": Witness.WORLD,
+            "after_effect": Witness.WORLD,
+            AFTER_ACK: Witness.WORKER,
+            FINALIZE: Witness.WORKER,
+            "waiting": Witness.JOURNAL,
+        }
+    )
+    capabilities: Mapping[str, Support] = field(
+        default_factory=lambda: dict.fromkeys(COMMANDS, Support.NATIVE)
+    )
+
+    def version(self) -> str:
+        """Return the version: it is ours."""
+        return "1"
+
+    def settings(self, profile: str) -> Mapping[str, Json]:
+        """Return the settings: there is nothing to tune, a new worker takes over at once."""
+        del profile
+        return {
+            "settle_s": 15.0,
+            "hang_timer_s": None,
+            "policy": self.policy,
+            "journal": "sqlite wal, synchronous=full",
+        }
+
+    @contextmanager
+    def start(self, site: Site, profile: str) -> Iterator[EmbeddedBackend]:
+        """Give the backend a folder; it has no process of its own."""
+        del profile
+        backend = EmbeddedBackend(self, site.state_dir(self.name))
+        try:
+            yield backend
+        finally:
+            for store in backend.stores.values():
+                store.close()

@@ -1,0 +1,1 @@
+"""Negative control: after a death the run begins again from zero."""
