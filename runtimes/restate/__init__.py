@@ -1,0 +1,1 @@
+"""Restate, a real server."""

@@ -1,0 +1,1 @@
+"""Temporal, a real server."""
