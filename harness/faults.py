@@ -61,12 +61,16 @@ class Fault(Protocol):
 
     ``inject`` breaks and confirms; ``heal`` undoes before the runs settle; ``recovered``
     undoes after the next worker has made progress, and a second settling follows.
+    ``keeps`` says that a held request outlives its caller, ``everyone`` that bystanders
+    are hit too, ``hangs`` that only the runtime's own timer ends it.
     """
 
     name: str
     phases: frozenset[str]
     exact: bool
     keeps: bool
+    everyone: bool
+    hangs: bool
 
     def obstacle(self, servers: int) -> str | None: ...
     def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]: ...
@@ -83,6 +87,8 @@ class KillWorker:
     phases: frozenset[str] = frozenset(PHASES)
     exact: bool = True
     keeps: bool = False
+    everyone: bool = False
+    hangs: bool = False
 
     def obstacle(self, servers: int) -> str | None:
         """Return why it cannot be done: never."""
@@ -165,6 +171,8 @@ class PauseWorker:
     phases: frozenset[str] = HELD
     exact: bool = False
     keeps: bool = False
+    everyone: bool = False
+    hangs: bool = False
 
     def obstacle(self, servers: int) -> str | None:
         """Return why it cannot be done: never."""
@@ -201,6 +209,8 @@ class KillServer:
     phases: frozenset[str] = frozenset(PHASES)
     exact: bool = False
     keeps: bool = False
+    everyone: bool = True
+    hangs: bool = False
 
     def obstacle(self, servers: int) -> str | None:
         """Return why it cannot be done: a library has no server, a borrowed one is not ours."""
@@ -240,6 +250,8 @@ class LoseReply:
     phases: frozenset[str] = frozenset({AFTER})
     exact: bool = False
     keeps: bool = False
+    everyone: bool = False
+    hangs: bool = False
 
     def obstacle(self, servers: int) -> str | None:
         """Return why it cannot be done: never."""
@@ -268,6 +280,7 @@ class HangHandler(LoseReply):
 
     name: str = "hang(handler)"
     phases: frozenset[str] = frozenset({BEFORE, AFTER})
+    hangs: bool = True
 
     def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
         """The declared timer ends it; without one, nobody does."""

@@ -73,7 +73,7 @@ class History(Sequence[Event]):
         self._file = path.open("x", encoding="utf-8") if path else None
         self.changed = threading.Event()
 
-    def append(self, kind: str, run: str = "", **data: Any) -> Event:  # noqa: ANN401 - JSON values
+    def append(self, kind: str, run: str = "", /, **data: Any) -> Event:  # noqa: ANN401 - JSON values
         """Add an event, on disk before it is returned."""
         with self._lock:
             event = Event(len(self._events), time.monotonic_ns(), kind, run, data)

@@ -421,7 +421,9 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
     decisions: dict[str, Json] = {}
     asked = {e.data["step"] for e in events if e.kind == "call" and e.data["op"] == "ask"}
     for event in events:
-        if event.kind == "reply" and event.run == run and "phase" not in event.data:
+        if event.kind != "reply" or event.run != run or "phase" in event.data:
+            continue
+        if event.data["reply"]["status"] != "hang":
             replies[event.data["step"]] = event.data["reply"]
             if event.data["step"] in asked and event.data["reply"]["status"] == "ok":
                 decisions[event.data["step"]] = event.data["reply"]["value"]

@@ -17,6 +17,7 @@ import uuid
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -73,6 +74,27 @@ def sweep() -> list[str]:
     return swept
 
 
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """The part of a site that one runtime gets: its own runner and folders."""
+
+    site: LocalSite
+    name: str
+    runner: Runner
+
+    def state_dir(self, name: str) -> Path:
+        """Return a folder for the runtime's data."""
+        return self.site.state_dir(f"{self.name}/{name}")
+
+    def link(self, name: str) -> TcpLink:
+        """Return a link that lives as long as the site."""
+        return self.site.link(name)
+
+    def reserve(self) -> Address:
+        """Return a free loopback port."""
+        return self.site.reserve()
+
+
 class LocalSite:
     """Folders, links and ports of one harness process; a context manager owns them."""
 
@@ -80,7 +102,6 @@ class LocalSite:
         """Prepare; nothing is on disk yet."""
         self.name = f"site-{uuid.uuid4().hex[:12]}"
         self.folder = sites_folder() / self.name
-        self.runner: Runner
         self._loop = loop
         self._stack = ExitStack()
         self._lock = FileLock(self.folder / "lock")

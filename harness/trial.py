@@ -8,6 +8,7 @@ run that did not shows nothing.  A trial of one run proves, a trial of many sear
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from harness.model import Ideal, ideal
 from harness.process import Exit, Process, Runner, Service
 from harness.runtime import Backend, Envelope, RunView, Runtime, Start
 from harness.scenario import Case
-from harness.schedule import WAITING, Point, Schedule
+from harness.schedule import BEFORE, WAITING, Point, Schedule
 from harness.secrets import scan
 from harness.watch import Watch
 from harness.world import Cell, World
@@ -32,8 +33,12 @@ HOLD_S = 60.0
 LOOK_ALL = 6
 WATCH_S = 0.8
 """How long a woken zombie must be silent to count as done."""
-WAIT_SCALE = 5.0
+WAIT_SCALE = 3.0
 """How much longer waits last for runs whose fault comes while they wait."""
+
+
+class StoppedError(Exception):
+    """The sweep was told to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +84,10 @@ class Trial:
     watch: Watch = field(default_factory=Watch)
     workers: list[Process] = field(default_factory=list)
     views: dict[str, RunView] = field(default_factory=dict)
+    looked: dict[str, int] = field(default_factory=dict)
     ideals: dict[str, Ideal] = field(default_factory=dict)
     signalled: set[tuple[str, str]] = field(default_factory=set)
+    stop: threading.Event = field(default_factory=threading.Event)
     stage: int = 0
     fault: Fault | None = None
 
@@ -176,8 +183,7 @@ class Trial:
                     keep = fault(stage.fault).keeps
                     self.world.arm(run, run, str(stage.point), keep=keep)
         for run in self.bystanders:
-            steps = self.ideals[run].steps
-            self.world.arm(run, run, f"{steps[len(steps) // 2]}/before_effect#1")
+            self.world.arm(run, run, str(self.meet(run)))
 
     def submit(self) -> None:
         """Hand all runs to the runtime."""
@@ -219,6 +225,8 @@ class Trial:
         def arrived() -> bool:
             nonlocal round_
             round_ += 1
+            if self.stop.is_set():
+                raise StoppedError
             self.signal()
             if not self.worker.alive():
                 return True
@@ -247,7 +255,7 @@ class Trial:
         if point.phase == WAITING:
             view = self.views.get(run)
             missing = [step for step in end.before.get(point.step, ()) if step not in watch.replied]
-            if missing or watch.open:
+            if missing or watch.open or self.looked.get(run, -1) <= watch.last:
                 return f"{point} was not reached"
             if view is None or view.status != "waiting":
                 return f"{point} was not reached: the runtime says {view.status if view else '-'}"
@@ -285,8 +293,10 @@ class Trial:
             (f"{self.plan.ident}-b", [run for run in runs if run in self.bystanders]),
         ):
             if members:
+                before = len(self.history)
                 for view in self.backend.inspect(pool, members):
                     self.views[view.run] = view
+                    self.looked[view.run] = before
 
     def signal(self) -> None:
         """Send each signal once its run is about to wait for it.
@@ -321,6 +331,8 @@ class Trial:
         def settled() -> bool:
             nonlocal round_
             round_ += 1
+            if self.stop.is_set():
+                raise StoppedError
             self.signal()
             left = [run for run in runs if not self._ended(run)]
             everyone = round_ % LOOK_ALL == 0
@@ -378,6 +390,11 @@ class Trial:
                     "exit", incarnation=worker.incarnation, **dataclasses.asdict(ended)
                 )
 
+    def meet(self, run: str) -> Point:
+        """Return where a bystander is held while others are broken."""
+        steps = self.ideals[run].steps
+        return Point(steps[len(steps) // 2], BEFORE)
+
     def go(self) -> None:
         """Run all phases."""
         settings: Mapping[str, Json] = self.runtime.settings(self.plan.profile)
@@ -399,9 +416,10 @@ class Trial:
                 self.history.append("undo", fault=self.fault.name, when="heal")
             self.stage = depth
             for run in self.bystanders:
-                steps = self.ideals[run].steps
-                self.world.release(run, run, f"{steps[len(steps) // 2]}/before_effect#1")
-            self.settle(settle_s)
+                self.world.release(run, run, str(self.meet(run)))
+            hung = self.fault is not None and self.fault.hangs
+            timer_s = float(settings.get("hang_timer_s") or 0.0) if hung else 0.0  # type: ignore[arg-type]
+            self.settle(timer_s + settle_s)
             if self.fault and (self.fault.keeps or len(self._alive()) > 1):
                 self.wake()
                 self.settle(settle_s)

@@ -14,6 +14,7 @@ class RunWatch:
 
     open: set[tuple[str, int]] = field(default_factory=set)
     held: str = ""
+    held_by: tuple[str, int] = ("", 0)
     replied: set[str] = field(default_factory=set)
     acked: set[str] = field(default_factory=set)
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -50,9 +51,10 @@ class Watch:
                 watch.open.add(ident)
                 watch.incarnations.add(data["incarnation"])
             case "held":
-                watch.held = data["point"]
+                watch.held, watch.held_by = data["point"], ident
             case "reply" | "discard":
                 watch.open.discard(ident)
-                watch.held = ""
+                if ident == watch.held_by:
+                    watch.held = ""
                 if event.kind == "reply":
                     (watch.acked if "phase" in data else watch.replied).add(data["step"])

@@ -59,7 +59,16 @@ def orphaned_claim(events: Sequence[Event], expectation: Expectation) -> Finding
     if view is None or view.data["status"] in TERMINAL or not view.data["claim"]:
         return NOT_APPLICABLE
     holder = view.data["claim"]
-    gone = next((e for e in events if e.kind == "exit" and e.data["incarnation"] == holder), None)
+    gone = next(
+        (
+            event
+            for event in events
+            if event.kind == "exit"
+            and event.data["incarnation"] == holder
+            and event.index < view.index
+        ),
+        None,
+    )
     if gone is None:
         return OK
     return violated(f"claimed by {holder}, which is dead", gone, view)

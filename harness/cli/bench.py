@@ -1,0 +1,108 @@
+"""What the judging commands share: a started world, a swept site, loaded runtimes."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import click
+
+from harness.load import load, names, resolve
+from harness.loop import Loop
+from harness.process import Runner
+from harness.runtime import Kind, Runtime
+from harness.site import LocalSite, sweep
+from harness.store import Store, TrialFolder
+from harness.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that a column needs from outside."""
+
+    world: World
+    site: LocalSite
+    secret: str
+
+    def runner(self, logs: Path) -> Runner:
+        """Return a runner whose children know the world and carry the site's mark."""
+        make = load(resolve("runners", "local"), "RUNNER")
+        environment = {
+            **self.site.environment,
+            "BAKEOFF_WORLD": f"http://{self.world.address}",
+            "BAKEOFF_CREDENTIAL": self.secret,
+        }
+        return make(logs, environment)  # type: ignore[no-any-return]
+
+    def for_trials(self) -> Callable[[TrialFolder], Runner]:
+        """Return what makes a trial's runner."""
+        return lambda folder: self.runner(folder.logs)
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Sweep what dead harnesses left, then open a world and a site."""
+    for line in sweep():
+        click.echo(f"swept: {line}", err=True)
+    with Loop() as loop, World(loop) as world, LocalSite(loop) as site:
+        yield Bench(world, site, token_hex(24))
+
+
+def runtimes(chosen: Sequence[str], *, controls: bool) -> list[Runtime]:
+    """Return the runtimes that are named (all, without names), the controls among them."""
+    known = names("runtimes")
+    wanted = list(chosen) or list(known)
+    found: dict[str, Runtime] = {}
+    for reference in wanted:
+        runtime: Runtime = load(resolve("runtimes", reference), "RUNTIME")
+        found[runtime.name] = runtime
+    if controls:
+        for name, value in known.items():
+            if name not in found:
+                runtime = load(value, "RUNTIME")
+                if runtime.kind is Kind.CONTROL:
+                    found[name] = runtime
+    order = [Kind.CONTROL, Kind.LIBRARY, Kind.SERVER]
+    return sorted(found.values(), key=lambda runtime: order.index(runtime.kind))
+
+
+def host() -> dict[str, Any]:
+    """Return what the machine is."""
+    import os  # noqa: PLC0415 - only here
+
+    return {
+        "system": platform.platform(),
+        "python": sys.version.split()[0],
+        "cores": os.cpu_count(),
+        "load": list(os.getloadavg()),
+    }
+
+
+def git() -> dict[str, Any]:
+    """Return the commit of the checkout that this code is in, and whether it is dirty."""
+    here = Path(__file__).parent
+
+    def ask(*argv: str) -> str:
+        done = subprocess.run(
+            ["git", *argv], cwd=here, capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    head = ask("rev-parse", "HEAD")
+    return {"head": head or None, "dirty": bool(ask("status", "--porcelain")) if head else None}
+
+
+def publish(store: Store) -> list[Path]:
+    """Write all reports that are installed; return their paths."""
+    written: list[Path] = []
+    for value in names("reports").values():
+        written += load(value, "write")(store.path)
+    return written

@@ -1,0 +1,319 @@
+"""``bakeoff run``: sweep, print a line for each cell, write the report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+import threading
+import time
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from harness.cli.bench import Bench, bench, git, host, publish, runtimes
+from harness.runtime import Runtime
+from harness.store import Store, StoreError
+from harness.suite import targets
+from harness.summary import Cell, cells, exit_code
+from harness.sweep import SAMPLE, Column, Request
+from harness.trial import StoppedError
+
+
+def line(cell: Cell) -> str:
+    """Return a cell in one line."""
+    depth = f" depth {cell.depth}" if cell.depth > 1 else ""
+    parts = [f"{cell.schedules} points{depth}"]
+    for count, word in (
+        (cell.clean, "clean"),
+        (cell.escalated, "escalated"),
+        (cell.predicted, "violated as predicted"),
+        (cell.surprising, "CONTRADICT THE MODEL"),
+        (cell.unknown, "unknown"),
+        (cell.confirmed, "proved alone"),
+    ):
+        if count:
+            parts.append(f"{count} {word}")
+    return f"{cell.runtime:<11}{cell.case:<24}{cell.guard:<6}{cell.fault:<18}{', '.join(parts)}"
+
+
+class Screen:
+    """Live progress on a terminal, plain lines elsewhere."""
+
+    def __init__(self, store: Store, *, quiet: bool) -> None:
+        """Show the progress of a store's sweep; with ``quiet``, nothing."""
+        self.store, self.quiet = store, quiet
+        self.console = Console(stderr=True) if quiet else Console(soft_wrap=True, highlight=False)
+        self.skips: list[dict[str, str]] = []
+        self._lock = threading.Lock()
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self.progress.add_task("schedules", total=0)
+        self._total = 0
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if not self.quiet:
+            self.console.print(text, markup=False)
+
+    def begun(self, runtime: str, case: str, guard: str, fault: str) -> None:
+        """Show what is being worked on."""
+        del guard
+        self.progress.update(self._task, description=f"{runtime} {case} {fault}")
+
+    def planned(self, schedules: int) -> None:
+        """Add to what is to be done."""
+        with self._lock:
+            self._total += schedules
+        self.progress.update(self._task, total=self._total)
+
+    def judged(self, schedules: int) -> None:
+        """Add to what is done."""
+        self.progress.advance(self._task, schedules)
+
+    def ended(self, runtime: str, case: str, guard: str, fault: str) -> None:
+        """Print the lines of a cell."""
+        wanted = (runtime, case, guard, fault)
+        rows = [
+            row
+            for row in self.store.rows()
+            if (row["runtime"], row["case"], row["guard"], row["fault"]) == wanted
+        ]
+        for cell in cells(rows):
+            self.say(line(cell))
+
+    def skipped(self, runtime: str, case: str, guard: str, fault: str, reason: str) -> None:
+        """Note a cell that is not measured."""
+        skip = {"runtime": runtime, "case": case, "guard": guard, "fault": fault, "reason": reason}
+        with self._lock:
+            self.skips.append(skip)
+        self.say(f"{runtime:<11}{case:<24}{guard:<6}{fault:<18}not measured: {reason}")
+
+
+def column(bench_: Bench, runtime: Runtime, request: Request, store: Store, screen: Screen,
+           stop: threading.Event) -> Column:
+    """Return the column of a runtime; controls are swept to depth 1 only."""
+    return Column(
+        runtime=runtime,
+        request=request,
+        store=store,
+        world=bench_.world,
+        site=bench_.site,
+        make_runner=bench_.for_trials(),
+        server_runner=bench_.runner(store.path / "servers" / runtime.name),
+        listener=screen,
+        secret=bench_.secret,
+        stop=stop,
+        depth=request.depth,
+    )
+
+
+def describe(runtime: Runtime, profile: str) -> dict[str, Any]:
+    """Return what a column of the report says of a runtime."""
+    return {
+        "runtime": runtime.name,
+        "kind": str(runtime.kind),
+        "guarantee": str(runtime.guarantee),
+        "version": runtime.version(),
+        "profile": profile,
+        "settings": dict(runtime.settings(profile)),
+        "witness": {phase: str(who) for phase, who in runtime.witness.items()},
+        "capabilities": {name: str(how) for name, how in runtime.capabilities.items()},
+    }
+
+
+def sweep_all(columns: Sequence[Column], jobs: int, stop: threading.Event) -> None:
+    """Run columns side by side; the first error stops them all.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM came.
+
+    """
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        del number, frame
+        interrupted.set()
+        stop.set()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            futures: list[Future[None]] = [pool.submit(column.run) for column in columns]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            if any(future.exception() for future in done):
+                stop.set()
+        for future in futures:
+            error = future.exception()
+            if error and not isinstance(error, StoppedError):
+                raise error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+def _latest(results: Path, resume: str) -> Store:
+    path = Path(resume) if resume != "latest" else results / "latest"
+    return Store.open(path)
+
+
+@click.command()
+@click.option("--suite", default="standard", help="smoke, standard or full (scenarios/suites.toml).")
+@click.option("--runtime", "names", multiple=True,
+              help="A name, module:attribute, or ./file.py:NAME; all, if not given.")
+@click.option("--scenario", "scenarios", multiple=True,
+              help="NAME, NAME[TIER,variant] or ./file.py; instead of a suite.")
+@click.option("--fault", "faults", multiple=True, help="Only these faults, e.g. 'kill(worker)'.")
+@click.option("--guard", type=click.Choice(["none", "keys"]), help="Only with this guard.")
+@click.option("--profile", default="fast", show_default=True, help="Settings that govern recovery.")
+@click.option("--depth", type=click.IntRange(1, 2), default=1, show_default=True,
+              help="2: after every first fault a second one, at each point that follows.")
+@click.option("--sample", default=SAMPLE, show_default=True,
+              help="How many clean schedules of a cell are proved alone.")
+@click.option("--confirm/--no-confirm", default=True,
+              help="Prove violations (and the sample) by single trials.")
+@click.option("--seed", default=7, show_default=True, help="Chooses samples.")
+@click.option("--budget", default=0, help="At most so many schedules a cell, sampled by the seed.")
+@click.option("--jobs", default=2, show_default=True, help="Runtimes at the same time.")
+@click.option("--controls/--no-controls", default=True,
+              help="Run the negative controls too: results without them prove little.")
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results"),
+              show_default=True, help="Where results go.")
+@click.option("--resume", is_flag=False, flag_value="latest", metavar="[DIR]",
+              help="Go on with an interrupted sweep.")
+@click.option("--json", "as_json", is_flag=True, help="Print the cells as one JSON document.")
+def run(  # noqa: PLR0913 - one for each option
+    suite: str, names: tuple[str, ...], scenarios: tuple[str, ...], faults: tuple[str, ...],
+    guard: str | None, profile: str, depth: int, sample: int, confirm: bool, seed: int,  # noqa: FBT001
+    budget: int, jobs: int, controls: bool, results: Path, resume: str | None, as_json: bool,  # noqa: FBT001
+) -> None:
+    """Break runtimes at every point and judge what they did.
+
+    Results go to results/<time>-<id>/ (and results/latest): raw histories, verdicts, the
+    report.  An interrupted sweep goes on with --resume and repeats no finished trial.
+    """
+    asked = {
+        "suite": suite, "names": list(names), "scenarios": list(scenarios),
+        "faults": list(faults), "guard": guard, "profile": profile, "depth": depth,
+        "sample": sample, "confirm": confirm, "seed": seed, "budget": budget,
+        "controls": controls,
+    }
+    store = _latest(results, resume) if resume else None
+    if store:
+        asked = store.facts()["asked"]
+    chosen = targets(asked["suite"], asked["scenarios"], asked["faults"], asked["guard"] or "")
+    found = runtimes(asked["names"], controls=asked["controls"])
+    for runtime in found:
+        if asked["profile"] not in runtime.profiles:
+            known = ", ".join(runtime.profiles)
+            msg = f"{runtime.name} has no profile {asked['profile']!r}; it has {known}"
+            raise click.UsageError(msg)
+    request = Request(
+        targets=chosen, profile=asked["profile"], depth=asked["depth"], sample=asked["sample"],
+        seed=asked["seed"], budget=asked["budget"], confirm=asked["confirm"],
+    )
+    facts = {
+        "asked": asked, "argv": shlex.join(["bakeoff", *sys.argv[1:]]), "git": git(),
+        "host": host(), "jobs": jobs, "started_at": datetime.now(UTC).isoformat(),
+        "columns": [describe(runtime, request.profile) for runtime in found],
+    }
+    store = store or Store.create(results, facts)
+    sys.exit(_sweep(store, request, found, jobs, as_json=as_json))
+
+
+def _sweep(
+    store: Store, request: Request, found: Sequence[Runtime], jobs: int, *, as_json: bool
+) -> int:
+    began_s = time.monotonic()
+    stop = threading.Event()
+    screen = Screen(store, quiet=as_json)
+    with store.owned(), bench() as bench_:
+        store.reindex()
+        columns = [column(bench_, runtime, request, store, screen, stop) for runtime in found]
+        try:
+            with screen.progress:
+                sweep_all(columns, jobs, stop)
+        except KeyboardInterrupt:
+            click.echo(f"interrupted; nothing finished is lost: bakeoff run --resume {store.path}",
+                       err=True)
+            return 130
+        except StoreError:
+            raise
+        rows = store.reindex()
+        planned, judged = sum(c.planned for c in columns), sum(c.judged for c in columns)
+        matrix = cells(rows)
+        measured = [cell for cell in matrix if cell.fault != "none"]
+        budget = f"{request.budget} a cell, seed {request.seed}" if request.budget else ""
+        code = exit_code(matrix, planned, judged, budget)
+        unknown = sum(cell.unknown for cell in measured)
+        store.update(
+            planned=planned, judged=judged, unknown=unknown, skips=screen.skips, exit_code=code,
+            budget=budget, took_s=round(time.monotonic() - began_s, 1),
+        )
+        written = publish(store)
+    if as_json:
+        click.echo(json.dumps(document(store, measured), indent=1))
+    else:
+        screen.say("")
+        singles = sum(row["mode"] == "single" for row in rows)
+        screen.say(
+            f"planned {planned}, run {judged}{f' (budget {budget})' if budget else ''}, "
+            f"skipped cells {len(screen.skips)}, unknown {unknown}; {singles} single trials; "
+            f"{time.monotonic() - began_s:.0f} s"
+        )
+        screen.say(verdict(code))
+        for path in written:
+            if path.suffix == ".html":
+                screen.say(f"report: {path}")
+    return code
+
+
+def verdict(code: int) -> str:
+    """Return what an exit code means."""
+    return {
+        0: "exit 0: every verdict is as the model predicts",
+        1: "exit 1: the model was contradicted; see the lines above",
+        2: "exit 2: too much is unknown, or fewer trials ran than planned",
+    }[code]
+
+
+def document(store: Store, matrix: Sequence[Cell]) -> dict[str, Any]:
+    """Return the matrix as JSON."""
+    names = ("runtime", "kind", "case", "guard", "fault", "depth", "schedules", "clean",
+             "escalated", "predicted", "surprising", "unknown", "confirmed", "disagreed", "state")
+    facts = store.facts()
+    return {
+        "results": str(store.path),
+        **{name: facts.get(name) for name in ("planned", "judged", "unknown", "exit_code", "skips")},
+        "cells": [
+            {**{name: getattr(cell, name) for name in names}, "oracles": dict(cell.oracles)}
+            for cell in matrix
+        ],
+    }

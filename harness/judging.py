@@ -1,0 +1,100 @@
+"""From a trial's files to its rows: the same for a live trial and for an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness import metrics
+from harness.effects import Guard, Tier
+from harness.faults import fault
+from harness.history import Event, split
+from harness.load import load_scenario
+from harness.model import expect
+from harness.oracle import Judgement, Outcome, assess
+from harness.runtime import Guarantee
+from harness.scenario import Case
+from harness.schedule import BEFORE, Point, Schedule, Stage, parse
+from harness.trial import arg_of
+
+
+def case_of(facts: Mapping[str, Any]) -> Case:
+    """Return the case that ``trial.json`` names."""
+    return Case(
+        scenario=load_scenario(facts["case_ref"]),
+        ref=facts["case_ref"],
+        tier=Tier(facts["tier"]),
+        variant=facts["variant"],
+    )
+
+
+def _assess(
+    facts: Mapping[str, Any], case: Case, run: str, schedule: Schedule, events: Sequence[Event]
+) -> Judgement:
+    expectation = expect(
+        case,
+        schedule,
+        Guarantee(facts["guarantee"]),
+        Guard(facts["guard"]),
+        facts["settings"],
+        run,
+        arg_of(case, run),
+        events,
+    )
+    return assess(events, expectation)
+
+
+def bystanders(
+    facts: Mapping[str, Any], case: Case, events: Sequence[Event]
+) -> list[dict[str, Any]]:
+    """Return how each bystander fared: ``name``, ``outcome`` and ``why``.
+
+    A fault that hits everyone hits them too: they may suffer what it predicts, no more.
+    """
+    found = []
+    runs = split(events)
+    for run in facts["bystanders"]:
+        own = runs.get(run, [])
+        schedule = Schedule()
+        if facts["schedules"] and (stages := parse(facts["schedules"][0]).stages):
+            if fault(stages[-1].fault).everyone:
+                point = Point(facts["meets"], BEFORE)
+                schedule = Schedule(tuple(Stage(point, stage.fault) for stage in stages[-1:]))
+        judgement = _assess(facts, case, run, schedule, [e for e in own if e.kind != "gate"])
+        verdicts = [v for v in judgement.verdicts if v.outcome is Outcome.VIOLATED]
+        outcome = "violated" if judgement.unpredicted else "unknown" if judgement.unknown else "ok"
+        why = "; ".join(f"{v.oracle}: {v.note}" for v in verdicts if v.oracle in judgement.unpredicted)
+        if outcome == "unknown":
+            why = _why(judgement)
+        found.append({"name": run, "outcome": outcome, "why": why})
+    return found
+
+
+def _why(judgement: Judgement) -> str:
+    return "; ".join(
+        f"{v.oracle}: {v.note}" for v in judgement.verdicts if v.outcome is Outcome.UNKNOWN
+    )
+
+
+def rows(facts: Mapping[str, Any], events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return one row for each schedule of a trial: what it is, its verdicts, its figures."""
+    case = case_of(facts)
+    runs = split(events)
+    found = []
+    for run, text in zip(facts["runs"], facts["schedules"], strict=True):
+        own = runs.get(run, [])
+        judgement = _assess(facts, case, run, parse(text), own)
+        found.append(
+            {
+                "trial": facts["key"],
+                "run": run,
+                **{name: facts[name] for name in ("runtime", "kind", "guarantee", "profile")},
+                **{name: facts[name] for name in ("case", "guard", "fault", "depth", "mode")},
+                "schedule": text,
+                **judgement.to_json(),
+                "surprising": judgement.surprising,
+                "why": _why(judgement) if judgement.unknown else "",
+                "metrics": metrics.of_run(own),
+            }
+        )
+    return found

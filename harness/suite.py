@@ -1,0 +1,68 @@
+"""Suites: which cells a sweep has, read from ``suites.toml`` beside the scenarios."""
+
+from __future__ import annotations
+
+import tomllib
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from harness.effects import Guard
+from harness.faults import fault
+from harness.load import LoadError, load_scenario, resolve
+from harness.scenario import Case, cases
+from harness.sweep import Target
+
+DEFAULT_FAULTS = ("kill(worker)", "kill(server)")
+
+
+def suites() -> Mapping[str, Mapping[str, Any]]:
+    """Return all suites by name."""
+    return tomllib.loads(files("scenarios").joinpath("suites.toml").read_text(encoding="utf-8"))
+
+
+def case(text: str) -> Case:
+    """Return the case that ``NAME``, ``NAME[O,variant]`` or ``./file.py[K]`` names.
+
+    Raises:
+        LoadError: there is no such scenario, or its file cannot be loaded.
+        ScenarioError: it has no such tier or variant.
+
+    """
+    name, _, inner = text.partition("[")
+    reference = resolve("scenarios", name)
+    return cases(load_scenario(reference), reference, inner.rstrip("]"))[0]
+
+
+def targets(
+    suite: str, scenarios: Sequence[str], faults: Sequence[str], guard: str
+) -> tuple[Target, ...]:
+    """Return the targets of a suite, or those of the scenarios and faults that are named.
+
+    Raises:
+        LoadError: there is no such suite, or a scenario cannot be loaded.
+        FaultError: there is no such fault.
+
+    """
+    for name in faults:
+        fault(name)
+    if scenarios:
+        names = tuple(faults or DEFAULT_FAULTS)
+        return tuple(
+            Target(case=case(text), guard=Guard(guard or "none"), faults=names)
+            for text in scenarios
+        )
+    known = suites()
+    if suite not in known:
+        msg = f"unknown suite {suite!r}; known: {', '.join(known)}"
+        raise LoadError(msg)
+    chosen = known[suite]
+    return tuple(
+        Target(
+            case=case(cell["case"]),
+            guard=Guard(guard or cell["guard"]),
+            faults=tuple(faults or cell.get("faults") or chosen["faults"]),
+        )
+        for cell in chosen["cells"]
+    )

@@ -1,0 +1,367 @@
+"""A sweep: every runtime x case x fault, searched in batches and proved by single trials.
+
+Each runtime is a column with a backend of its own; columns run side by side.  Within a
+column everything is in a fixed order, so that an interrupted sweep can be resumed: a trial
+whose verdicts are on disk is read, not run again.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import re
+import secrets
+import threading
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from harness import judging, metrics
+from harness.deadline import Deadline
+from harness.effects import Guard
+from harness.faults import Fault, fault
+from harness.history import Event, History, read, split
+from harness.model import ideal
+from harness.process import Runner
+from harness.runtime import Backend, Runtime, RuntimeUnavailableError
+from harness.scenario import Case
+from harness.schedule import WAITING, Point, Schedule, Stage, parse, visited
+from harness.site import LocalSite, Lot
+from harness.store import Store, StoreError, TrialFolder
+from harness.trial import READY_S, Plan, StoppedError, Trial, arg_of
+from harness.world import World
+
+SAMPLE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One row of the matrix: a case, a guard, and the faults to try."""
+
+    case: Case
+    guard: Guard
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a sweep is asked for.
+
+    ``sample`` clean schedules of each cell are proved alone, chosen by ``seed``; with a
+    ``budget``, at most that many schedules of a cell are run, sampled with the same seed.
+    """
+
+    targets: tuple[Target, ...]
+    profile: str = "fast"
+    depth: int = 1
+    sample: int = SAMPLE
+    seed: int = 7
+    budget: int = 0
+    confirm: bool = True
+
+
+class Listener(Protocol):
+    """Who wants to know how a sweep goes on."""
+
+    def begun(self, runtime: str, case: str, guard: str, fault: str) -> None: ...
+    def ended(self, runtime: str, case: str, guard: str, fault: str) -> None: ...
+    def planned(self, schedules: int) -> None: ...
+    def judged(self, schedules: int) -> None: ...
+    def skipped(self, runtime: str, case: str, guard: str, fault: str, reason: str) -> None: ...
+
+
+def slug(text: str) -> str:
+    """Return a name for a file."""
+    return re.sub(r"[^A-Za-z0-9.,+-]+", "_", text).strip("_")
+
+
+@dataclass(slots=True)
+class Column:
+    """One runtime under a sweep."""
+
+    runtime: Runtime
+    request: Request
+    store: Store
+    world: World
+    site: LocalSite
+    make_runner: Callable[[TrialFolder], Runner]
+    server_runner: Runner
+    listener: Listener
+    secret: str
+    stop: threading.Event
+    depth: int = 1
+    planned: int = 0
+    judged: int = 0
+    count: int = 0
+    prefix: str = field(default_factory=lambda: f"t{secrets.token_hex(2)}")
+    backend: Backend | None = None
+
+    def run(self) -> None:
+        """Run all targets; what cannot run here is skipped with its reason."""
+        with ExitStack() as stack:
+            try:
+                lot = Lot(self.site, self.runtime.name, self.server_runner)
+                self.backend = stack.enter_context(
+                    self.runtime.start(lot, self.request.profile)
+                )
+                for server in self.backend.servers:
+                    server.ready(Deadline.after(READY_S))
+            except RuntimeUnavailableError as error:
+                for target in self.request.targets:
+                    for name in target.faults:
+                        self.skip(target, name, str(error))
+                return
+            for target in self.request.targets:
+                self.target(target)
+
+    def skip(self, target: Target, name: str, reason: str) -> None:
+        """Note that a cell is not measured."""
+        self.listener.skipped(
+            self.runtime.name, target.case.id, str(target.guard), name, reason
+        )
+
+    def target(self, target: Target) -> None:
+        """Run the golden run of a case, then each fault over its points."""
+        assert self.backend is not None  # noqa: S101 - started
+        events, rows = self.trial(target, "none", 0, "golden", (Schedule(),))
+        run = rows[0]["run"]
+        end = ideal(target.case, run, arg_of(target.case, run))
+        points = visited(split(events).get(run, []), end.waits, self.runtime.witness)
+        for name in target.faults:
+            broken = fault(name)
+            reason = broken.obstacle(len(self.backend.servers))
+            if reason:
+                self.skip(target, name, reason)
+                continue
+            if rows[0]["outcome"] == "unknown":
+                self.skip(target, name, f"the run without faults tells nothing: {rows[0]['why']}")
+                self.planned += 1
+                continue
+            self.fault(target, broken, points, end.waits)
+
+    def fault(
+        self, target: Target, broken: Fault, points: Sequence[Point], waits: Sequence[str]
+    ) -> None:
+        """Try a fault at every point, then at every second one, and prove what was found."""
+        first = [
+            Schedule((Stage(point, broken.name),))
+            for point in points
+            if point.phase in broken.phases
+        ]
+        if not first:
+            reason = f"{target.case.scenario.name} has no point at which it could come"
+            self.skip(target, broken.name, reason)
+            return
+        place = (self.runtime.name, target.case.id, str(target.guard), broken.name)
+        self.listener.begun(*place)
+        second: list[Schedule] = []
+        for rows, events in self.search(target, broken, 1, self.cut(first)):
+            if self.depth > 1:
+                second += self.seconds(target, broken, rows, events, waits)
+        if self.depth > 1:
+            order = {str(schedule): index for index, schedule in enumerate(first)}
+            second.sort(key=lambda s: order[str(Schedule(s.stages[:1]))])
+            for _ in self.search(target, broken, 2, self.cut(second)):
+                pass
+        self.listener.ended(*place)
+
+    def cut(self, schedules: list[Schedule]) -> list[Schedule]:
+        """Return what the budget leaves, in the same order."""
+        self.planned += len(schedules)
+        self.listener.planned(len(schedules))
+        if not self.request.budget or len(schedules) <= self.request.budget:
+            return schedules
+        chosen = random.Random(self.request.seed).sample(  # noqa: S311 - no secret
+            range(len(schedules)), self.request.budget
+        )
+        return [schedules[index] for index in sorted(chosen)]
+
+    def seconds(
+        self,
+        target: Target,
+        broken: Fault,
+        rows: Sequence[Mapping[str, Any]],
+        events: Sequence[Event],
+        waits: Sequence[str],
+    ) -> Iterator[Schedule]:
+        """Yield the schedules that add a second fault to those of a finished trial."""
+        histories = split(events)
+        for row in rows:
+            earlier = parse(row["schedule"])
+            at = [stage.point for stage in earlier.stages]
+            passed = at[-1].step
+            left = waits[waits.index(passed) :] if passed in waits else ()
+            if row["outcome"] == "unknown":
+                continue
+            for point in visited(histories[row["run"]], left, self.runtime.witness, at):
+                if point.phase in broken.phases and point.phase != WAITING:
+                    yield Schedule((*earlier.stages, Stage(point, broken.name)))
+
+    def search(
+        self, target: Target, broken: Fault, depth: int, schedules: Sequence[Schedule]
+    ) -> Iterator[tuple[list[dict[str, Any]], list[Event]]]:
+        """Run schedules in batches, those at a wait alone; prove violations and a sample."""
+        alone = [s for s in schedules if any(st.point.phase == WAITING for st in s.stages)]
+        many = [s for s in schedules if s not in set(alone)]
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(many), self.runtime.batch):
+            batch = tuple(many[start : start + self.runtime.batch])
+            name = f"d{depth}-batch-{start // self.runtime.batch:03d}"
+            events, rows = self.trial(target, broken.name, depth, name, batch)
+            found += rows
+            yield rows, events
+        for schedule in alone:
+            events, rows = self.trial(
+                target, broken.name, depth, f"alone-{slug(str(schedule))}", (schedule,)
+            )
+            yield rows, events
+        if self.request.confirm:
+            for schedule in self.to_prove(found):
+                name = f"single-{slug(str(schedule))}"
+                self.trial(target, broken.name, depth, name, (schedule,))
+
+    def to_prove(self, rows: Sequence[Mapping[str, Any]]) -> list[Schedule]:
+        """Return the violating schedules of a batch, and a seeded sample of the clean ones.
+
+        Beyond depth 1 violations are many and of the same kinds: a sample of each set of
+        violated oracles is proved.
+        """
+        chance = random.Random(self.request.seed)  # noqa: S311 - no secret
+        kinds: dict[str, list[str]] = {}
+        for row in rows:
+            kind = f"{row['outcome']} {row['end']} {','.join(row['violated'])}"
+            whole = row["outcome"] == "violated" and row["depth"] == 1
+            label = f"{kind} {row['schedule']}" if whole or row["surprising"] else kind
+            if row["outcome"] != "unknown":
+                kinds.setdefault(label, []).append(row["schedule"])
+        chosen = [
+            text
+            for texts in kinds.values()
+            for text in chance.sample(texts, min(self.request.sample, len(texts)))
+        ]
+        return [parse(text) for text in chosen]
+
+    def trial(
+        self, target: Target, name: str, depth: int, label: str, schedules: tuple[Schedule, ...]
+    ) -> tuple[list[Event], list[dict[str, Any]]]:
+        """Run a trial, or read it if its verdicts are on disk."""
+        if self.stop.is_set():
+            raise StoppedError
+        key = "/".join(
+            slug(part)
+            for part in (self.runtime.name, f"{target.case.id}-{target.guard}", name, label)
+        )
+        folder = self.store.trial(key)
+        if not folder.finished:
+            self.live(target, name, depth, key, folder, schedules)
+        rows = folder.rows()
+        if rows[0]["mode"] != "single" and depth:
+            self.judged += len(rows)
+            self.listener.judged(len(rows))
+        return read(folder.history), rows
+
+    def live(
+        self,
+        target: Target,
+        name: str,
+        depth: int,
+        key: str,
+        folder: TrialFolder,
+        schedules: tuple[Schedule, ...],
+    ) -> None:
+        """Run a trial and put its rows into the store."""
+        assert self.backend is not None  # noqa: S101 - started
+        self.count += 1
+        batch = len(schedules) > 1
+        plan = Plan(
+            key=key,
+            ident=f"{self.prefix}-{self.count:04d}",
+            case=target.case,
+            guard=target.guard,
+            profile=self.request.profile,
+            schedules=schedules,
+            bystanders=1 if batch else 0,
+        )
+        mode = "batch" if batch else "single" if depth else "golden"
+        if mode == "single" and "/alone-" in key:
+            mode = "alone"
+        facts = self.facts(plan, target, name, depth, mode)
+        try:
+            folder.begin(facts)
+            with History(folder.history) as history:
+                self.play(plan, folder, history, facts)
+                events = list(history)
+            rows = judging.rows(facts, events)
+            folder.finish(rows, metrics.usage(events))
+            self.store.append(rows)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            msg = f"the disk is full: {folder.path}; make room and go on with --resume"
+            raise StoreError(msg) from error
+
+    def play(
+        self, plan: Plan, folder: TrialFolder, history: History, facts: Mapping[str, Any]
+    ) -> None:
+        """Run the live part; what breaks in it is written down, and shows nothing."""
+        assert self.backend is not None  # noqa: S101 - started
+        trial = Trial(
+            plan=plan,
+            runtime=self.runtime,
+            backend=self.backend,
+            world=self.world,
+            runner=self.make_runner(folder),
+            history=history,
+            secret=self.secret,
+            logs=folder.logs,
+            stop=self.stop,
+        )
+        history.append("trial", **facts)
+        try:
+            trial.go()
+        except (StoppedError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - becomes UNKNOWN, with the words
+            if self.stop.is_set():
+                raise StoppedError from error
+            for run in plan_runs(plan):
+                why = f"{type(error).__name__}: {error}"
+                history.append("gate", run, stage=0, ok=False, why=why)
+                self.world.close(run)
+        for found in judging.bystanders(facts, plan.case, list(history)):
+            history.append("bystander", **found)
+
+    def facts(
+        self, plan: Plan, target: Target, name: str, depth: int, mode: str
+    ) -> dict[str, Any]:
+        """Return what ``trial.json`` says."""
+        runs = plan_runs(plan)
+        steps = ideal(target.case, runs[0], arg_of(target.case, runs[0])).steps
+        return {
+            "key": plan.key,
+            "ident": plan.ident,
+            "runtime": self.runtime.name,
+            "kind": str(self.runtime.kind),
+            "guarantee": str(self.runtime.guarantee),
+            "profile": plan.profile,
+            "settings": dict(self.runtime.settings(plan.profile)),
+            "case": target.case.id,
+            "case_ref": target.case.ref,
+            "tier": str(target.case.tier),
+            "variant": target.case.variant,
+            "guard": str(plan.guard),
+            "fault": name,
+            "depth": depth,
+            "mode": mode,
+            "schedules": [str(schedule) for schedule in plan.schedules],
+            "runs": runs,
+            "bystanders": [f"{plan.ident}-b{index:04d}" for index in range(plan.bystanders)],
+            "meets": steps[len(steps) // 2] if steps else "",
+        }
+
+
+def plan_runs(plan: Plan) -> list[str]:
+    """Return the run ids of a plan."""
+    return [plan.run(index) for index in range(len(plan.schedules))]

@@ -1,0 +1,172 @@
+"""The client child of DBOS: it reads and writes the files of all pools, and runs nothing.
+
+Everything goes through ``DBOSClient``, but for one query: what a run waits for is in the
+system tables that DBOS documents, and asking run by run would be hundreds of calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import time
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from dbos import DBOS, DBOSClient
+from sqlalchemy.pool import NullPool
+
+from harness.effects import Json
+from harness.rpc import serve
+from runtimes.dbos.profiles import APPLICATION, QUEUE
+
+BUSY_S = 30
+OPEN_POOLS = 32
+
+WAITS = sa.text("""
+SELECT o.workflow_uuid, o.function_name, o.output, o.child_workflow_id, o.function_id
+FROM workflow_status AS w
+JOIN operation_outputs AS o ON o.workflow_uuid = w.workflow_uuid
+LEFT JOIN operation_outputs AS received ON received.workflow_uuid = o.workflow_uuid
+  AND received.function_id = o.function_id - 1 AND received.function_name = 'DBOS.recv'
+LEFT JOIN workflow_status AS child ON child.workflow_uuid = o.child_workflow_id
+WHERE w.status = 'PENDING' AND w.workflow_uuid IN :runs AND (
+  (o.function_name = 'DBOS.sleep' AND received.function_id IS NULL)
+  OR (child.queue_name IS NOT :queue AND child.status IN ('PENDING', 'ENQUEUED', 'DELAYED')))
+""").bindparams(sa.bindparam("runs", expanding=True))
+
+
+def url(path: str) -> str:
+    """Return how DBOS names a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+@lru_cache(OPEN_POOLS)
+def opened(path: str) -> tuple[DBOSClient, sa.Engine]:
+    """Return a client of a pool's file, set up as DBOS does; no connection stays open."""
+    engine = sa.create_engine(url(path), poolclass=NullPool, connect_args={"timeout": BUSY_S})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:
+        del record
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return DBOSClient(system_database_engine=engine, application_name=APPLICATION), engine
+
+
+def create(path: str, settings: Mapping[str, Any]) -> None:
+    """Make the migrated file that each pool's is a copy of, with the queue in it."""
+    if Path(path).exists():
+        return
+    draft = f"{path}.new"
+    with sqlite3.connect(draft) as connection:
+        connection.execute(f"PRAGMA journal_mode={settings['journal_mode']}")
+    connection.close()
+    DBOS.migrate(url(draft))
+    client, _ = opened(draft)
+    client.register_queue(QUEUE, polling_interval_sec=settings["queue_poll_s"])
+    Path(draft).rename(path)
+
+
+def enqueue(path: str, starts: Sequence[tuple[str, dict[str, Any], Json]]) -> None:
+    """Enqueue runs in one transaction; one that exists is left alone."""
+    client, engine = opened(path)
+    with engine.begin() as connection:
+        for program, envelope, arg in starts:
+            client.enqueue_in_transaction(
+                connection,
+                {
+                    "workflow_name": program,
+                    "queue_name": QUEUE,
+                    "workflow_id": envelope["run"],
+                    "app_version": APPLICATION,
+                },
+                envelope,
+                arg,
+            )
+
+
+def waits(engine: sa.Engine, runs: Sequence[str]) -> dict[str, list[str]]:
+    """Return what each run waits for.
+
+    The row of a sleep precedes it and has its end; so does that of the timeout of a
+    ``recv``, whose own row, one number before, comes when it returns.
+    """
+    found: dict[str, list[str]] = {}
+    with engine.connect() as connection:
+        for run, name, output, child, number in connection.execute(
+            WAITS, {"runs": list(runs), "queue": QUEUE}
+        ):
+            if child is None and float(json.loads(output)) <= time.time():
+                continue
+            found.setdefault(run, []).append(f"{number} {child or name}")
+    return found
+
+
+def look(path: str, runs: Sequence[str]) -> dict[str, Any]:
+    """Return a row for each run that exists."""
+    client, engine = opened(path)
+    waiting = waits(engine, runs)
+    return {
+        row.workflow_id: {
+            "status": row.status,
+            "attempt": row.recovery_attempts or 0,
+            "output": row.output,
+            "error": None if row.error is None else repr(row.error),
+            "executor": row.executor_id,
+            "queue": row.queue_name,
+            "waits": waiting.get(row.workflow_id, []),
+        }
+        for row in client.list_workflows(workflow_ids=list(runs), load_input=False)
+    }
+
+
+def steps(path: str, run: str) -> list[dict[str, Any]]:
+    """Return the recorded steps of a run."""
+    return [
+        {
+            "name": row["function_name"],
+            "kind": "child" if row["child_workflow_id"] else "step",
+            "number": row["function_id"],
+            "output": row["output"],
+            "error": None if row["error"] is None else repr(row["error"]),
+            "child": row["child_workflow_id"],
+            "started_ms": row["started_at_epoch_ms"],
+            "completed_ms": row["completed_at_epoch_ms"],
+        }
+        for row in opened(path)[0].list_workflow_steps(run)
+    ]
+
+
+async def main() -> None:
+    """Serve the adapter."""
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+
+    async def send(path: str, run: str, topic: str, payload: Json) -> None:
+        client, _ = opened(path)
+        await client.send_async(run, {"payload": payload}, topic)
+
+    async def cancel(path: str, runs: list[str]) -> None:
+        await opened(path)[0].cancel_workflows_async(runs, cancel_children=True)
+
+    await serve(
+        {
+            "prepare": lambda **given: asyncio.to_thread(create, **given),
+            "submit": lambda **given: asyncio.to_thread(enqueue, **given),
+            "inspect": lambda **given: asyncio.to_thread(look, **given),
+            "journal": lambda **given: asyncio.to_thread(steps, **given),
+            "send": send,
+            "cancel": cancel,
+        }
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

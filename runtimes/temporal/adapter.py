@@ -1,0 +1,149 @@
+"""Temporal: a server with a history for each run, and workers that poll it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+
+import httpx
+
+from harness.deadline import Deadline
+from harness.effects import Json
+from harness.engines import EngineError, Found, locate
+from harness.process import Address, Service, Site, WorkerSpec
+from harness.program import AFTER_ACK, FINALIZE
+from harness.rpc import Rpc, RpcError
+from harness.runtime import (
+    Dial,
+    Guarantee,
+    Kind,
+    RuntimeUnavailableError,
+    Support,
+    Witness,
+)
+from harness.service import Server
+from runtimes.temporal.backend import TemporalBackend
+from runtimes.temporal.server import ENGINE
+from runtimes.temporal.settings import PROFILES, Place
+
+COMMANDS = ("step", "decide", "sleep", "sleep_until", "emit", "invoke", "wait_for", "gather")
+CAPABILITIES = dict.fromkeys((*COMMANDS, "now", "draw", "cancel"), Support.NATIVE)
+WITNESS = {
+    "before_effect": Witness.WORLD,
+    "after_effect": Witness.WORLD,
+    AFTER_ACK: Witness.WORKER,
+    FINALIZE: Witness.WORKER,
+    "waiting": Witness.JOURNAL,
+}
+# A killed process loses nothing that the kernel has: only a power cut needs synchronous=2.
+PRAGMAS = ("journal_mode=wal", "synchronous=1")
+NAMESPACE_VARIABLE = "BAKEOFF_TEMPORAL_NAMESPACE"
+READY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Temporal:
+    """The Temporal server and its Python SDK."""
+
+    name: str = "temporal"
+    kind: Kind = Kind.SERVER
+    dial: Dial = Dial.WORKER
+    guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
+    witness: Mapping[str, Witness] = field(default_factory=lambda: WITNESS)
+    capabilities: Mapping[str, Support] = field(default_factory=lambda: CAPABILITIES)
+    profiles: Sequence[str] = tuple(PROFILES)
+    batch: int = 400
+
+    def version(self) -> str:
+        """Return the versions of server and SDK."""
+        found, sdk = _found()
+        server = found.version or f"server at {found.address}"
+        return f"temporal {server}, temporalio {sdk}"
+
+    def settings(self, profile: str) -> Mapping[str, Json]:
+        """Return the timers; a hanging handler is noticed by its missing heartbeat."""
+        timers = PROFILES[profile]
+        return {
+            **asdict(timers),
+            "hang_timer_s": timers.heartbeat_s,
+            "sqlite": list(PRAGMAS),
+        }
+
+    @contextmanager
+    def start(self, site: Site, profile: str) -> Iterator[TemporalBackend]:
+        """Start a server of our own on SQLite, or use the deployment that runs already."""
+        found, _ = _found()
+        address = found.address or site.reserve()
+        link = site.link("temporal")
+        link.point_at(address)
+        place = Place(
+            target=str(address),
+            namespace=os.environ.get(NAMESPACE_VARIABLE, "default"),
+            # A deployment that is not ours may remember the runs of an earlier sweep.
+            prefix="" if found.owned else f"bakeoff-{uuid.uuid4().hex[:8]}-",
+            timers=PROFILES[profile],
+        )
+        argv = [sys.executable, "-m", "runtimes.temporal.client"]
+        log = site.state_dir("temporal") / "client.log"
+        servers: list[Service] = []
+        with ExitStack() as stack:
+            # The child imports its SDK while the server boots.
+            rpc = Rpc(argv, log, {**os.environ, **place.environment()})
+            stack.enter_context(rpc)
+            if found.owned:
+                servers = [stack.enter_context(_server(site, found, address, profile))]
+                # A kill before the schema is there would leave a file that never works.
+                servers[0].ready(Deadline.after(READY_S))
+            try:
+                rpc.call("ping", READY_S)
+            except RpcError as error:
+                msg = f"temporal at {address} does not answer: {error}; see {ENGINE.env_address}"
+                raise RuntimeUnavailableError(msg) from error
+            yield TemporalBackend(servers, rpc, replace(place, target=str(link.address)))
+
+
+def _found() -> tuple[Found, str]:
+    """Return the server to use and the version of the SDK, which is not imported."""
+    try:
+        found, sdk = locate(ENGINE), version("temporalio")
+    except EngineError as error:
+        raise RuntimeUnavailableError(str(error)) from error
+    except PackageNotFoundError as error:
+        msg = "temporal: the SDK is not installed; run: pip install 'bakeoff[temporal]'"
+        raise RuntimeUnavailableError(msg) from error
+    if found is None:
+        way = f"run: bakeoff engines install temporal; or set {ENGINE.env_binary}"
+        msg = f"temporal: there is no server binary on this machine; {way}"
+        raise RuntimeUnavailableError(msg)
+    return found, sdk
+
+
+def _server(site: Site, found: Found, address: Address, profile: str) -> Server:
+    http, database = site.reserve(), site.state_dir("temporal") / "temporal.db"
+    slack_s = PROFILES[profile].slack_s
+    argv = [str(found.path), "server", "start-dev", "--headless"]
+    argv += ["--log-level", "warn", "--log-format", "json"]
+    argv += ["--ip", address.host, "--port", str(address.port), "--http-port", str(http.port)]
+    argv += ["--db-filename", str(database)]
+    argv += ["--dynamic-config-value", f'history.timerProcessorMaxTimeShift="{slack_s:g}s"']
+    argv += [word for pragma in PRAGMAS for word in ("--sqlite-pragma", pragma)]
+    spec = WorkerSpec(argv=argv, env={"TEMPORAL_VERSION_CHECK_DISABLED": "1"}, ready=False)
+    url = f"http://{http}/api/v1/namespaces/default"
+
+    def serves() -> bool:
+        try:
+            return httpx.get(url, timeout=1.0).status_code == HTTPStatus.OK
+        except httpx.TransportError:
+            return False
+
+    return Server("temporal", site.runner, spec, serves)
+
+
+RUNTIME = Temporal()

@@ -1,0 +1,85 @@
+"""What DBOS's rows mean, and what the adapter declares."""
+
+from typing import Any
+
+import pytest
+
+from harness.runtime import Guarantee, Runtime, RunView
+from runtimes.dbos.adapter import RUNTIME
+from runtimes.dbos.view import view
+
+
+def row(status: str, attempt: int = 1, waits: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a row as the client child answers it."""
+    return {
+        "status": status,
+        "attempt": attempt,
+        "output": {"told": "ok"} if status == "SUCCESS" else None,
+        "error": None,
+        "executor": "p1",
+        "queue": "runs",
+        "waits": list(waits),
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "attempt", "waits", "expected"),
+    [
+        ("DELAYED", 0, (), "queued"),
+        ("ENQUEUED", 0, (), "queued"),
+        ("ENQUEUED", 1, (), "retrying"),
+        ("PENDING", 1, (), "running"),
+        ("PENDING", 1, ("3 DBOS.sleep",), "waiting"),
+        ("SUCCESS", 1, (), "completed"),
+        ("ERROR", 1, (), "failed"),
+        ("CANCELLED", 1, (), "cancelled"),
+        ("MAX_RECOVERY_ATTEMPTS_EXCEEDED", 102, (), "dead"),
+    ],
+)
+def test_every_state_has_a_status(
+    status: str, attempt: int, waits: tuple[str, ...], expected: str
+) -> None:
+    """Each state of DBOS is one status of ours."""
+    assert expected == view("r1", row(status, attempt, waits), staffed=True).status
+
+
+@pytest.mark.parametrize(
+    ("status", "staffed", "expected"),
+    [
+        ("ENQUEUED", True, "yes"),
+        ("ENQUEUED", False, "no"),
+        ("PENDING", True, "unknown"),
+        ("PENDING", False, "no"),
+        ("SUCCESS", True, "no"),
+    ],
+)
+def test_a_run_moves_only_where_a_worker_lives(
+    status: str,
+    staffed: bool,  # noqa: FBT001 - a column of the table
+    expected: str,
+) -> None:
+    """Without a worker nothing moves; with one, only a queued run is known to."""
+    assert expected == view("r1", row(status), staffed=staffed).moves
+
+
+def test_a_completed_run_has_its_output() -> None:
+    """The output of a run goes into its view."""
+    assert {"told": "ok"} == view("r1", row("SUCCESS"), staffed=True).output
+
+
+def test_a_run_without_a_row_is_unknown() -> None:
+    """No row is no evidence."""
+    assert RunView(run="r1", status="unknown") == view("r1", None, staffed=True)
+
+
+@pytest.mark.parametrize("profile", RUNTIME.profiles)
+def test_the_step_timer_is_the_declared_hang_timer(profile: str) -> None:
+    """What is declared of hangs is what the steps get."""
+    settings: Any = RUNTIME.settings(profile)
+    assert settings["step"]["timeout_seconds"] == settings["hang_timer_s"]
+
+
+def test_it_is_a_runtime() -> None:
+    """The adapter meets the common interface."""
+    runtime: Runtime = RUNTIME
+    assert Guarantee.AT_LEAST_ONCE == runtime.guarantee

@@ -1,0 +1,106 @@
+"""Temporal's states as the harness reads them, without a server and without the SDK."""
+
+import sys
+
+import pytest
+
+from harness.runtime import Runtime, RuntimeUnavailableError
+from runtimes.temporal import adapter
+from runtimes.temporal.adapter import RUNTIME
+from runtimes.temporal.settings import PROFILES, VARIABLE, Place, named, view
+
+HELD = {"state": "PENDING_ACTIVITY_STATE_STARTED", "attempt": 1, "lastWorkerIdentity": "w-1"}
+BACKING_OFF = {
+    "state": "PENDING_ACTIVITY_STATE_SCHEDULED",
+    "attempt": 3,
+    "lastFailure": {"message": "activity Heartbeat timeout"},
+}
+PLACE = Place(
+    target="127.0.0.1:1", namespace="default", prefix="bakeoff-1-", timers=PROFILES["fast"]
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "status", "moves"),
+    [
+        ({"status": "COMPLETED", "output": 1}, "completed", "no"),
+        ({"status": "FAILED"}, "failed", "no"),
+        ({"status": "CANCELED"}, "cancelled", "no"),
+        ({"status": "TERMINATED"}, "cancelled", "no"),
+        ({"status": "TIMED_OUT"}, "dead", "no"),
+        ({"status": "NOT_FOUND"}, "unknown", "unknown"),
+        ({"status": "UNAVAILABLE"}, "unknown", "unknown"),
+        ({"status": "RUNNING", "task": {"attempt": 1}, "begun": False}, "queued", "yes"),
+        ({"status": "RUNNING", "task": {"attempt": 1}, "begun": True}, "running", "yes"),
+        ({"status": "RUNNING", "task": {"attempt": 2}, "begun": True}, "retrying", "yes"),
+        ({"status": "RUNNING", "activities": [HELD]}, "running", "yes"),
+        ({"status": "RUNNING", "activities": [HELD, BACKING_OFF]}, "retrying", "yes"),
+        ({"status": "RUNNING", "wakes": 1}, "waiting", "yes"),
+        ({"status": "RUNNING", "wakes": 0}, "waiting", "no"),
+        (
+            {"status": "RUNNING", "activities": [{"state": "PENDING_ACTIVITY_STATE_PAUSED"}]},
+            "parked",
+            "no",
+        ),
+    ],
+)
+def test_every_state_has_its_status(seen, status, moves):
+    """A state of the engine becomes the status that says the same."""
+    shown = view("r1", seen)
+
+    assert (status, moves) == (shown.status, shown.moves)
+
+
+def test_view_carries_output_attempt_claim_and_failure():
+    """What the engine tells beyond its state is not lost."""
+    done = view("r1", {"status": "COMPLETED", "id": "abc", "output": {"ok": True}})
+    busy = view("r1", {"status": "RUNNING", "activities": [HELD, BACKING_OFF]})
+
+    assert ({"ok": True}, "abc", None) == (done.output, done.engine_id, done.attempt)
+    assert (3, "w-1") == (busy.attempt, busy.claim)
+    assert "activity Heartbeat timeout" == busy.detail["failure"]
+
+
+def test_history_events_are_named_by_what_they_are_about():
+    """An activity by its step, a signal and a timer by theirs, others not at all."""
+    step = {"activityTaskScheduledEventAttributes": {"activityType": {"name": "notify"}}}
+    signal = {"workflowExecutionSignaledEventAttributes": {"signalName": "bakeoff.event"}}
+    timer = {"timerStartedEventAttributes": {"timerId": "1"}}
+
+    assert ["notify", "bakeoff.event", "1", ""] == [named(e) for e in (step, signal, timer, {})]
+
+
+def test_a_place_survives_the_environment(monkeypatch):
+    """A child reads the place that its parent wrote."""
+    monkeypatch.setenv(VARIABLE, PLACE.environment()[VARIABLE])
+
+    assert PLACE == Place.of_environment()
+
+
+def test_pools_and_runs_are_prefixed():
+    """On a deployment that is not ours nothing meets the names of an earlier sweep."""
+    assert ("bakeoff-1-p", "bakeoff-1-r") == (PLACE.queue("p"), PLACE.id("r"))
+
+
+@pytest.mark.parametrize("profile", RUNTIME.profiles)
+def test_settings_declare_their_timers(profile):
+    """Every profile says when a hang is noticed and how long settling may take."""
+    settings = RUNTIME.settings(profile)
+
+    assert settings["hang_timer_s"] == settings["heartbeat_s"] < settings["settle_s"]
+
+
+def test_adapter_needs_no_sdk():
+    """The harness can list and describe Temporal without importing its SDK."""
+    runtime: Runtime = RUNTIME
+
+    assert "temporal" == runtime.name
+    assert "temporalio" not in sys.modules
+
+
+def test_a_missing_server_says_what_to_do(monkeypatch):
+    """Without a binary Temporal is not measured, and the message has the command."""
+    monkeypatch.setattr(adapter, "locate", lambda _: None)
+
+    with pytest.raises(RuntimeUnavailableError, match="bakeoff engines install temporal"):
+        RUNTIME.version()
