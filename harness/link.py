@@ -25,7 +25,8 @@ class Mode(StrEnum):
     CUT = "cut"
     """Connections are reset and refused."""
     BLACK_HOLE = "black_hole"
-    """Connections stay open, nothing passes."""
+    """Connections stay open, nothing passes; healed, those connections are reset, because a
+    stream with a hole in it is something that TCP never delivers."""
     HALF_OPEN = "half_open"
     """Requests pass, replies are lost."""
     SLOW = "slow"
@@ -87,8 +88,9 @@ class TcpLink:
         self._upstream = upstream
 
     async def _set_mode(self, mode: Mode, delay_s: float) -> None:
+        holed = self.mode in {Mode.BLACK_HOLE, Mode.HALF_OPEN}
         self.mode, self.delay_s = mode, delay_s
-        if mode is Mode.CUT:
+        if mode is Mode.CUT or holed:
             self._reset()
 
     def _reset(self) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -155,9 +156,11 @@ def announce(**details: Json) -> None:
 
 
 def child_envelope(envelope: Envelope, name: str) -> Envelope:
-    """Return the envelope of a child run: the same cell, an id derived from the parent's."""
-    data = envelope.to_json()
-    return Envelope.from_json({**data, "run": f"{envelope.run}.{name}", "parent": envelope.run})
+    """Return the envelope of a child run: the same cell, an id derived from the parent's.
+
+    Nothing is armed in it: the points of a schedule are its parent's.
+    """
+    return replace(envelope, run=f"{envelope.run}.{name}", parent=envelope.run, armed=())
 
 
 async def gather_tasks(commands: Sequence[Command], one: One) -> list[Any]:
