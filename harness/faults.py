@@ -7,7 +7,7 @@ equal.  Where races decide, the observed ones must be among the predicted ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,9 +16,9 @@ from harness.process import Exit, Process, Service
 from harness.program import AFTER_ACK, FINALIZE
 from harness.schedule import AFTER, BEFORE, PHASES
 
+
 GRACE_S = 2.0
 ALL_STEPS = 1_000
-HELD = frozenset({BEFORE, AFTER, AFTER_ACK, FINALIZE})
 
 
 class FaultError(Exception):
@@ -47,8 +47,10 @@ class Happening:
 class Scene(Protocol):
     """What a fault can touch: only what the trial started."""
 
-    worker: Process
-    servers: Sequence[Service]
+    @property
+    def worker(self) -> Process: ...
+    @property
+    def servers(self) -> Sequence[Service]: ...
 
     def report(self, ended: Exit | None, victim: str, **more: Json) -> None: ...
     def release(self, how: str) -> None: ...
@@ -56,255 +58,189 @@ class Scene(Protocol):
     def drift(self) -> None: ...
 
 
-class Fault(Protocol):
+Act = Callable[[Scene], None]
+
+
+def nothing(scene: Scene) -> None:
+    """Leave things as they are."""
+    del scene
+
+
+def succeed(scene: Scene) -> None:
+    """Start the worker's successor."""
+    scene.succeed()
+
+
+def deliver(scene: Scene) -> None:
+    """Let the held requests go on."""
+    scene.release("reply")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
     """One way to break something.
 
     ``inject`` breaks and confirms; ``heal`` undoes before the runs settle; ``recovered``
     undoes after the next worker has made progress, and a second settling follows.
-    ``keeps`` says that a held request outlives its caller, ``everyone`` that bystanders
-    are hit too, ``hangs`` that only the runtime's own timer ends it.
+
+    ``exact``: it can mean one thing only.  ``keeps``: a held request outlives its caller.
+    ``everyone``: bystanders are hit too.  ``hangs``: only the runtime's own timer ends it.
+    ``servers``: it needs a server that the harness started.
     """
 
     name: str
-    phases: frozenset[str]
-    exact: bool
-    keeps: bool
-    everyone: bool
-    hangs: bool
-
-    def obstacle(self, servers: int) -> str | None: ...
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]: ...
-    def inject(self, scene: Scene) -> None: ...
-    def heal(self, scene: Scene) -> None: ...
-    def recovered(self, scene: Scene) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class KillWorker:
-    """SIGKILL to the worker's group; a new worker follows."""
-
-    name: str = "kill(worker)"
-    phases: frozenset[str] = frozenset(PHASES)
-    exact: bool = True
-    keeps: bool = False
-    everyone: bool = False
-    hangs: bool = False
-
-    def obstacle(self, servers: int) -> str | None:
-        """Return why it cannot be done: never."""
-        del servers
-
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The attempt is lost."""
-        del settings
-        return (Happening(),)
-
-    def inject(self, scene: Scene) -> None:
-        """Kill and reap."""
-        scene.report(scene.worker.kill(), scene.worker.incarnation)
-
-    def heal(self, scene: Scene) -> None:
-        """Start the successor."""
-        scene.succeed()
-
-    def recovered(self, scene: Scene) -> None:
-        """Nothing is left to undo."""
-
-
-@dataclass(frozen=True, slots=True)
-class TerminateWorker(KillWorker):
-    """SIGTERM, and SIGKILL after a grace; a new worker follows."""
-
-    name: str = "terminate(worker)"
-    exact: bool = False
-
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The attempt is lost, or drained."""
-        del settings
-        return (Happening(dies=False), Happening())
-
-    def inject(self, scene: Scene) -> None:
-        """Terminate and reap."""
-        scene.report(scene.worker.terminate(GRACE_S), scene.worker.incarnation)
-
-
-@dataclass(frozen=True, slots=True)
-class DriftWhileDown(KillWorker):
-    """A stranger changes the world while the worker is dead."""
-
-    name: str = "drift(world)"
-
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The attempt is lost, and the world moves on."""
-        del settings
-        return (Happening(drift=True),)
-
-    def inject(self, scene: Scene) -> None:
-        """Kill, reap, and write as a stranger."""
-        scene.report(scene.worker.kill(), scene.worker.incarnation)
-        scene.drift()
-
-
-@dataclass(frozen=True, slots=True)
-class LatePacket(KillWorker):
-    """The worker dies, but its request arrives after its successor has recovered."""
-
-    name: str = "late(request)"
-    phases: frozenset[str] = frozenset({BEFORE})
-    keeps: bool = True
-
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The attempt is lost, and its request arrives late."""
-        del settings
-        return (Happening(late=True),)
-
-    def recovered(self, scene: Scene) -> None:
-        """Deliver what was held."""
-        scene.release("reply")
-
-
-@dataclass(frozen=True, slots=True)
-class PauseWorker:
-    """A zombie: the worker is frozen, superseded, and wakes up."""
-
-    name: str = "pause(worker)"
-    phases: frozenset[str] = HELD
-    exact: bool = False
-    keeps: bool = False
-    everyone: bool = False
-    hangs: bool = False
-
-    def obstacle(self, servers: int) -> str | None:
-        """Return why it cannot be done: never."""
-        del servers
-
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The attempt is superseded, and goes on for a while when it wakes."""
-        del settings
-        return (
-            Happening(dies=False),
-            Happening(),
-            *(Happening(late=True, orphan=steps) for steps in (0, 1, ALL_STEPS)),
-        )
-
-    def inject(self, scene: Scene) -> None:
-        """Freeze."""
-        scene.worker.pause()
-        scene.report(None, scene.worker.incarnation, paused=True)
-
-    def heal(self, scene: Scene) -> None:
-        """Start the successor beside the frozen one."""
-        scene.succeed()
-
-    def recovered(self, scene: Scene) -> None:
-        """Wake it, and let its request go on."""
-        scene.release("reply")
-
-
-@dataclass(frozen=True, slots=True)
-class KillServer:
-    """SIGKILL to every server; they come back on the same ports and data."""
-
-    name: str = "kill(server)"
+    about: str
+    inject: Act
+    heal: Act = nothing
+    recovered: Act = nothing
+    happenings: Callable[[Mapping[str, Json]], tuple[Happening, ...]]
     phases: frozenset[str] = frozenset(PHASES)
     exact: bool = False
     keeps: bool = False
-    everyone: bool = True
-    hangs: bool = False
-
-    def obstacle(self, servers: int) -> str | None:
-        """Return why it cannot be done: a library has no server, a borrowed one is not ours."""
-        return None if servers else "it has no server that the harness started"
-
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The reply is kept by the worker, or lost with up to one further step."""
-        del settings
-        return (
-            Happening(dies=False),
-            Happening(),
-            *(Happening(late=True, early=True, orphan=steps) for steps in (0, 1)),
-        )
-
-    def inject(self, scene: Scene) -> None:
-        """Kill and reap, then let the caller, who is no victim, have its answer."""
-        for server in scene.servers:
-            scene.report(server.kill(), server.name)
-        scene.release("reply")
-
-    def heal(self, scene: Scene) -> None:
-        """Start them again; a worker that did not survive gets a successor."""
-        for server in scene.servers:
-            server.restart()
-        if not scene.worker.alive():
-            scene.succeed()
-
-    def recovered(self, scene: Scene) -> None:
-        """Nothing is left to undo."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoseReply:
-    """The effect is applied, and the connection breaks before the reply."""
-
-    name: str = "lose(reply)"
-    phases: frozenset[str] = frozenset({AFTER})
-    exact: bool = False
-    keeps: bool = False
     everyone: bool = False
     hangs: bool = False
+    servers: bool = False
 
     def obstacle(self, servers: int) -> str | None:
-        """Return why it cannot be done: never."""
-        del servers
-
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The step is called again."""
-        del settings
-        return (Happening(again=True),)
-
-    def inject(self, scene: Scene) -> None:
-        """Drop the reply."""
-        scene.report(None, "")
-        scene.release("drop")
-
-    def heal(self, scene: Scene) -> None:
-        """Nothing is left to undo."""
-
-    def recovered(self, scene: Scene) -> None:
-        """Nothing is left to undo."""
+        """Return why it cannot be done to a backend with so many servers, if so."""
+        if self.servers and not servers:
+            return "it has no server that the harness started"
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class HangHandler(LoseReply):
-    """The worker lives, but the handler never answers and its heartbeats stop."""
+def _kill_worker(scene: Scene) -> None:
+    scene.report(scene.worker.kill(), scene.worker.incarnation)
 
-    name: str = "hang(handler)"
-    phases: frozenset[str] = frozenset({BEFORE, AFTER})
-    hangs: bool = True
 
-    def happenings(self, settings: Mapping[str, Json]) -> tuple[Happening, ...]:
-        """The declared timer ends it; without one, nobody does."""
-        if settings.get("hang_timer_s") is None:
-            return (Happening(stuck=True),)
-        return (Happening(again=True),)
+def _terminate_worker(scene: Scene) -> None:
+    scene.report(scene.worker.terminate(GRACE_S), scene.worker.incarnation)
 
-    def inject(self, scene: Scene) -> None:
-        """Tell the handler to hang."""
-        scene.report(None, "", hung=True)
-        scene.release("hang")
 
+def _kill_and_drift(scene: Scene) -> None:
+    _kill_worker(scene)
+    scene.drift()
+
+
+def _pause_worker(scene: Scene) -> None:
+    scene.worker.pause()
+    scene.report(None, scene.worker.incarnation, paused=True)
+
+
+def _kill_servers(scene: Scene) -> None:
+    for server in scene.servers:
+        scene.report(server.kill(), server.name)
+    # The caller is no victim: it has its answer before the server is back.  Later would
+    # be a late packet.
+    scene.release("reply")
+
+
+def _restart_servers(scene: Scene) -> None:
+    for server in scene.servers:
+        server.restart()
+    if not scene.worker.alive():
+        scene.succeed()
+
+
+def _lose_reply(scene: Scene) -> None:
+    scene.report(None, "")
+    scene.release("drop")
+
+
+def _hang_handler(scene: Scene) -> None:
+    scene.report(None, "", hung=True)
+    scene.release("hang")
+
+
+def _hung(settings: Mapping[str, Json]) -> tuple[Happening, ...]:
+    timer = settings.get("hang_timer_s")
+    return (Happening(stuck=True),) if timer is None else (Happening(again=True),)
+
+
+def always(*happenings: Happening) -> Callable[[Mapping[str, Json]], tuple[Happening, ...]]:
+    """Return happenings that no setting changes."""
+    return lambda _: happenings
+
+
+SURVIVES, DIES = Happening(dies=False), Happening()
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
-        KillWorker(),
-        TerminateWorker(),
-        KillServer(),
-        PauseWorker(),
-        LatePacket(),
-        DriftWhileDown(),
-        LoseReply(),
-        HangHandler(),
+        Fault(
+            name="kill(worker)",
+            about="SIGKILL to the worker's group; a new worker follows.",
+            inject=_kill_worker,
+            heal=succeed,
+            happenings=always(DIES),
+            exact=True,
+        ),
+        Fault(
+            name="terminate(worker)",
+            about="SIGTERM, and SIGKILL after a grace; a new worker follows.",
+            inject=_terminate_worker,
+            heal=succeed,
+            happenings=always(SURVIVES, DIES),
+        ),
+        Fault(
+            name="kill(server)",
+            about="SIGKILL to every server; they come back on the same ports and data.",
+            inject=_kill_servers,
+            heal=_restart_servers,
+            happenings=always(
+                SURVIVES,
+                DIES,
+                *(Happening(late=True, early=True, orphan=steps) for steps in (0, 1)),
+            ),
+            everyone=True,
+            servers=True,
+        ),
+        Fault(
+            name="pause(worker)",
+            about="A zombie: the worker is frozen, superseded, and wakes up.",
+            inject=_pause_worker,
+            heal=succeed,
+            recovered=deliver,
+            happenings=always(
+                SURVIVES,
+                DIES,
+                *(Happening(late=True, orphan=steps) for steps in (0, 1, ALL_STEPS)),
+            ),
+            phases=frozenset({BEFORE, AFTER, AFTER_ACK, FINALIZE}),
+        ),
+        Fault(
+            name="late(request)",
+            about="The worker dies, but its request arrives after its successor recovered.",
+            inject=_kill_worker,
+            heal=succeed,
+            recovered=deliver,
+            happenings=always(Happening(late=True)),
+            phases=frozenset({BEFORE}),
+            exact=True,
+            keeps=True,
+        ),
+        Fault(
+            name="drift(world)",
+            about="A stranger changes the world while the worker is dead.",
+            inject=_kill_and_drift,
+            heal=succeed,
+            happenings=always(Happening(drift=True)),
+            exact=True,
+        ),
+        Fault(
+            name="lose(reply)",
+            about="The effect is applied, and the connection breaks before the reply.",
+            inject=_lose_reply,
+            happenings=always(Happening(again=True)),
+            phases=frozenset({AFTER}),
+        ),
+        Fault(
+            name="hang(handler)",
+            about="The worker lives, but the handler never answers and its heartbeats stop.",
+            inject=_hang_handler,
+            happenings=_hung,
+            phases=frozenset({BEFORE, AFTER}),
+            hangs=True,
+        ),
     )
 }
 
@@ -320,5 +256,3 @@ def fault(name: str) -> Fault:
         msg = f"unknown fault {name!r}; known: {', '.join(FAULTS)}"
         raise FaultError(msg)
     return FAULTS[name]
-
-

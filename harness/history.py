@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class History(Sequence[Event]):
         """Call ``listener`` with each later event, inside the writer's lock: be quick."""
         self._listeners.append(listener)
 
-    def __enter__(self) -> History:
+    def __enter__(self) -> Self:
         """Return the history."""
         return self
 

@@ -56,14 +56,15 @@ def bystanders(
     for run in facts["bystanders"]:
         own = runs.get(run, [])
         schedule = Schedule()
-        if facts["schedules"] and (stages := parse(facts["schedules"][0]).stages):
-            if fault(stages[-1].fault).everyone:
-                point = Point(facts["meets"], BEFORE)
-                schedule = Schedule(tuple(Stage(point, stage.fault) for stage in stages[-1:]))
+        stages = parse(facts["schedules"][0]).stages
+        if stages and fault(stages[-1].fault).everyone:
+            schedule = Schedule((Stage(Point(facts["meets"], BEFORE), stages[-1].fault),))
         judgement = _assess(facts, case, run, schedule, [e for e in own if e.kind != "gate"])
         verdicts = [v for v in judgement.verdicts if v.outcome is Outcome.VIOLATED]
         outcome = "violated" if judgement.unpredicted else "unknown" if judgement.unknown else "ok"
-        why = "; ".join(f"{v.oracle}: {v.note}" for v in verdicts if v.oracle in judgement.unpredicted)
+        why = "; ".join(
+            f"{v.oracle}: {v.note}" for v in verdicts if v.oracle in judgement.unpredicted
+        )
         if outcome == "unknown":
             why = _why(judgement)
         found.append({"name": run, "outcome": outcome, "why": why})
@@ -93,6 +94,7 @@ def rows(facts: Mapping[str, Any], events: Sequence[Event]) -> list[dict[str, An
                 "schedule": text,
                 **judgement.to_json(),
                 "surprising": judgement.surprising,
+                "exact": all(fault(stage.fault).exact for stage in parse(text).stages),
                 "why": _why(judgement) if judgement.unknown else "",
                 "metrics": metrics.of_run(own),
             }

@@ -11,9 +11,11 @@ import contextlib
 
 from enum import StrEnum
 from types import TracebackType
+from typing import Self
 
 from harness.loop import Loop
 from harness.process import Address
+
 
 CHUNK = 1 << 16
 
@@ -47,7 +49,7 @@ class TcpLink:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
-    def __enter__(self) -> TcpLink:
+    def __enter__(self) -> Self:
         """Bind."""
         self._loop.run(self._bind())
         return self

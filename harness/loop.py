@@ -7,7 +7,8 @@ import threading
 
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ class Loop:
         self.asyncio = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.asyncio.run_forever, name="loop", daemon=True)
 
-    def __enter__(self) -> Loop:
+    def __enter__(self) -> Self:
         """Start the thread."""
         self._thread.start()
         return self

@@ -17,9 +17,10 @@ def _seconds(later: Event, earlier: Event) -> float:
 
 
 def cold_start(events: Sequence[Event]) -> dict[str, float] | None:
-    """Return the first worker's start in seconds: ``spawn_s`` to its ready line,
-    ``attach_s`` until it was registered, ``first_effect_s`` from submit to the first effect.
+    """Return how long the first worker took to start, in seconds.
 
+    ``ready_s`` from its spawn to its ready line, ``registered_s`` from there until it was
+    attached, ``first_call_s`` and ``first_effect_s`` from the submission.
     ``None`` if the history does not show a whole start.
     """
     spawn = next((e for e in events if e.kind == "spawn" and "-b" not in e.data["pool"]), None)

@@ -35,6 +35,7 @@ from harness.scenario import Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point, Schedule
 from harness.world.cell import Call, Cell
 
+
 MAX_COMBINATIONS = 64
 
 
@@ -113,7 +114,11 @@ class _World:
 
     def reply(self, call: Call, reply: dict[str, Json]) -> None:
         self.history.append(
-            "reply", call.run, reply=reply, step=call.step, incarnation=call.incarnation,
+            "reply",
+            call.run,
+            reply=reply,
+            step=call.step,
+            incarnation=call.incarnation,
             seq=call.seq,
         )
 
@@ -374,8 +379,13 @@ class _Ops:
         """Meet the fault of a reported phase, if any; it is reported only where armed."""
         if self.run.stands_at(step, phase, nth):
             self.run.world.history.append(
-                "at", self.run.run, phase=phase, nth=nth, step=step,
-                incarnation=str(self.run.incarnation), seq=0,
+                "at",
+                self.run.run,
+                phase=phase,
+                nth=nth,
+                step=step,
+                incarnation=str(self.run.incarnation),
+                seq=0,
             )
             self.fall()
 

@@ -154,9 +154,7 @@ class Judgement:
 
         Vacuity outranks even a violation: what was not broken as planned shows nothing.
         """
-        vacuous = any(
-            v.oracle == "vacuity" and v.outcome is Outcome.UNKNOWN for v in self.verdicts
-        )
+        vacuous = any(v.oracle == "vacuity" and v.outcome is Outcome.UNKNOWN for v in self.verdicts)
         return vacuous or self.outcome is Outcome.UNKNOWN
 
     @property

@@ -109,7 +109,8 @@ class Link(Protocol):
 class Site(Protocol):
     """What a sweep lends to a runtime: a runner, folders, links and free ports."""
 
-    runner: Runner
+    @property
+    def runner(self) -> Runner: ...
 
     def state_dir(self, name: str) -> Path: ...
     def link(self, name: str) -> Link: ...

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from harness.effects import Effect, Json, Op
+
 
 AFTER_ACK = "after_ack"
 FINALIZE = "finalize"
@@ -137,14 +138,14 @@ class Gather(Command):
     commands: tuple[Command, ...]
 
 
-def step(name: str, op: Op, args: dict[str, Json], premises: Sequence[Premise] = ()) -> Step:
+def step(name: str, op: Op, args: Mapping[str, Json], premises: Sequence[Premise] = ()) -> Step:
     """Call the world once, as one durable step; answers a ``Result``."""
-    return Step(name=name, op=op, args=args, premises=tuple(premises))
+    return Step(name=name, op=op, args=dict(args), premises=tuple(premises))
 
 
-def decide(name: str, facts: dict[str, Json]) -> Step:
+def decide(name: str, facts: Mapping[str, Json]) -> Step:
     """Ask the model: a step whose answer is sealed once given; answers a ``Result``."""
-    return Step(name=name, op=Op("ask", Effect.READ), args=facts)
+    return Step(name=name, op=Op("ask", Effect.READ), args=dict(facts))
 
 
 def sleep(name: str, duration_s: float) -> Sleep:

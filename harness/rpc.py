@@ -15,12 +15,14 @@ import sys
 import threading
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future, TimeoutError as FutureTimeoutError
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from harness.effects import Json
+
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -62,7 +64,7 @@ class Rpc:
         self._waiting: dict[int, Future[Any]] = {}
         self._count = 0
 
-    def __enter__(self) -> Rpc:
+    def __enter__(self) -> Self:
         """Start the child, in a group of its own."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as stderr:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.effects import Guard, Json
 from harness.process import Process, Service, Site, WorkerSpec
@@ -100,10 +100,10 @@ class Envelope:
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Envelope:
         """Read what ``to_json`` wrote."""
-        fields = dict(data)
-        fields["armed"] = tuple(fields["armed"])  # type: ignore[arg-type]
-        fields["guard"] = Guard(str(fields["guard"]))  # type: ignore[assignment]
-        return cls(**fields)  # type: ignore[arg-type]
+        fields: dict[str, Any] = dict(data)
+        fields["armed"] = tuple(fields["armed"])
+        fields["guard"] = Guard(fields["guard"])
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,11 @@ class Runtime(Protocol):
         ...
 
     def settings(self, profile: str) -> Mapping[str, Json]:
-        """Return the settings that govern recovery; ``settle_s`` and ``hang_timer_s`` among them."""
+        """Return the settings that govern recovery.
+
+        Two of them are read by the harness: ``settle_s``, how long recovery may take, and
+        ``hang_timer_s``, after which a handler that never answers is noticed (or ``None``).
+        """
         ...
 
     def start(self, site: Site, profile: str) -> AbstractContextManager[Backend]:

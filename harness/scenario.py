@@ -126,6 +126,6 @@ def cases(scenario: Scenario, ref: str, inner: str = "") -> tuple[Case, ...]:
             case = replace(case, variant=word)
         else:
             known = ", ".join([*Tier, *scenario.variants])
-            msg = f"{scenario.name}[{inner}]: {word!r} is neither a tier nor a variant; known: {known}"
+            msg = f"{scenario.name}[{inner}]: {word!r} is no tier and no variant; known: {known}"
             raise ScenarioError(msg)
     return (case,)

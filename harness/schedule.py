@@ -16,6 +16,7 @@ from harness.history import Event
 from harness.program import AFTER_ACK, FINALIZE
 from harness.runtime import Witness
 
+
 BEFORE, AFTER, WAITING = "before_effect", "after_effect", "waiting"
 PHASES = (BEFORE, AFTER, AFTER_ACK, FINALIZE, WAITING)
 _STAGE = re.compile(r"^(?:(?P<step>.+)/)?(?P<phase>[a-z_]+)#(?P<nth>\d+):(?P<fault>.+)$")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from harness.deadline import Deadline, DeadlineError, wait_until
 from harness.process import Exit, Process, ProcessError, Runner, WorkerSpec
+
 
 STOP_GRACE_S = 5.0
 
@@ -26,7 +28,7 @@ class Server:
         self._runner, self._spec, self._probe = runner, spec, probe
         self._process: Process | None = None
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         """Start it; call ``ready`` before use."""
         self.restart()
         return self

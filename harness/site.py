@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +28,7 @@ from harness.deadline import Deadline, wait_until
 from harness.link import TcpLink
 from harness.loop import Loop
 from harness.process import Address, Runner
+
 
 MARK = "BAKEOFF_SITE"
 
@@ -111,7 +113,7 @@ class LocalSite:
         """Return what marks a child as this site's."""
         return {MARK: self.name}
 
-    def __enter__(self) -> LocalSite:
+    def __enter__(self) -> Self:
         """Make the folder and take its lock."""
         self.folder.mkdir(parents=True)
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)

@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+
 SCHEMA = 1
 
 
@@ -167,8 +168,11 @@ class Store:
         file = self.path / "index.jsonl"
         if not file.is_file():
             return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
-                if line.endswith("\n")]
+        return [
+            json.loads(line)
+            for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:

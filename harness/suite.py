@@ -14,6 +14,7 @@ from harness.load import LoadError, load_scenario, resolve
 from harness.scenario import Case, cases
 from harness.sweep import Target
 
+
 DEFAULT_FAULTS = ("kill(worker)", "kill(server)")
 
 

@@ -1,7 +1,8 @@
 """From judged runs to cells: runtime x case x guard x fault, and the exit code.
 
-Within a cell a schedule counts once.  Where single trials have proved it, theirs is the
-verdict; where they disagree with the batch that found it, the schedule is unknown.
+Within a cell a schedule counts once.  Where a single trial has proved it, its verdict counts.
+Where it disagrees with the batch that found it: under a fault that can mean one thing only,
+the schedule is unknown; where races decide, both are true, and the worse one counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
 
 MAX_UNKNOWN = 0.02
 
@@ -63,12 +65,15 @@ def decide(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         proved = {**row, "confirmed": True, "batch": found["trial"] if found else ""}
         known = found is not None and "unknown" not in {found["outcome"], row["outcome"]}
         if found is not None and known and sorted(found["violated"]) != sorted(row["violated"]):
-            proved |= {
-                "outcome": "unknown",
-                "disagreed": True,
-                "why": f"the batch says {found['violated'] or 'clean'}, alone it is "
-                f"{row['violated'] or 'clean'}",
-            }
+            why = (
+                f"the batch says {', '.join(found['violated']) or 'clean'}, "
+                f"alone it is {', '.join(row['violated']) or 'clean'}"
+            )
+            if row["exact"]:
+                proved |= {"outcome": "unknown"}
+            elif len(found["violated"]) > len(row["violated"]):
+                proved = {**found, "confirmed": False}
+            proved |= {"disagreed": True, "why": why}
         batch[row["schedule"]] = proved
     return list(batch.values())
 

@@ -33,6 +33,7 @@ from harness.store import Store, StoreError, TrialFolder
 from harness.trial import READY_S, Plan, StoppedError, Trial, arg_of
 from harness.world import World
 
+
 SAMPLE = 2
 
 
@@ -103,9 +104,7 @@ class Column:
         with ExitStack() as stack:
             try:
                 lot = Lot(self.site, self.runtime.name, self.server_runner)
-                self.backend = stack.enter_context(
-                    self.runtime.start(lot, self.request.profile)
-                )
+                self.backend = stack.enter_context(self.runtime.start(lot, self.request.profile))
                 for server in self.backend.servers:
                     server.ready(Deadline.after(READY_S))
             except RuntimeUnavailableError as error:
@@ -118,9 +117,7 @@ class Column:
 
     def skip(self, target: Target, name: str, reason: str) -> None:
         """Note that a cell is not measured."""
-        self.listener.skipped(
-            self.runtime.name, target.case.id, str(target.guard), name, reason
-        )
+        self.listener.skipped(self.runtime.name, target.case.id, str(target.guard), name, reason)
 
     def target(self, target: Target) -> None:
         """Run the golden run of a case, then each fault over its points."""
@@ -159,7 +156,7 @@ class Column:
         second: list[Schedule] = []
         for rows, events in self.search(target, broken, 1, self.cut(first)):
             if self.depth > 1:
-                second += self.seconds(target, broken, rows, events, waits)
+                second += self.seconds(broken, rows, events, waits)
         if self.depth > 1:
             order = {str(schedule): index for index, schedule in enumerate(first)}
             second.sort(key=lambda s: order[str(Schedule(s.stages[:1]))])
@@ -180,7 +177,6 @@ class Column:
 
     def seconds(
         self,
-        target: Target,
         broken: Fault,
         rows: Sequence[Mapping[str, Any]],
         events: Sequence[Event],
@@ -323,7 +319,7 @@ class Column:
             trial.go()
         except (StoppedError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - becomes UNKNOWN, with the words
+        except Exception as error:
             if self.stop.is_set():
                 raise StoppedError from error
             for run in plan_runs(plan):
@@ -333,9 +329,7 @@ class Column:
         for found in judging.bystanders(facts, plan.case, list(history)):
             history.append("bystander", **found)
 
-    def facts(
-        self, plan: Plan, target: Target, name: str, depth: int, mode: str
-    ) -> dict[str, Any]:
+    def facts(self, plan: Plan, target: Target, name: str, depth: int, mode: str) -> dict[str, Any]:
         """Return what ``trial.json`` says."""
         runs = plan_runs(plan)
         steps = ideal(target.case, runs[0], arg_of(target.case, runs[0])).steps

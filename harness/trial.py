@@ -7,6 +7,7 @@ run that did not shows nothing.  A trial of one run proves, a trial of many sear
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -21,12 +22,13 @@ from harness.faults import Fault, fault
 from harness.history import History
 from harness.model import Ideal, ideal
 from harness.process import Exit, Process, Runner, Service
-from harness.runtime import Backend, Envelope, RunView, Runtime, Start
+from harness.runtime import Backend, Envelope, Runtime, RunView, Start
 from harness.scenario import Case
 from harness.schedule import BEFORE, WAITING, Point, Schedule
 from harness.secrets import scan
 from harness.watch import Watch
 from harness.world import Cell, World
+
 
 READY_S = 60.0
 HOLD_S = 60.0
@@ -106,7 +108,9 @@ class Trial:
     def report(self, ended: Exit | None, victim: str, **more: Json) -> None:
         """Write that something was broken, with what the operating system says of it."""
         name = self.fault.name if self.fault else ""
-        facts = dataclasses.asdict(ended) if ended else {"pid": None, "signal": None, "status": None}
+        facts = (
+            dataclasses.asdict(ended) if ended else {"pid": None, "signal": None, "status": None}
+        )
         self.history.append(
             "fault",
             fault=name,
@@ -235,13 +239,14 @@ class Trial:
                 self.look([run for run in missing if run in waiting or self._quiet(run)])
             return all(self._ended(run) or not self.why_not(run, points[run]) for run in points)
 
-        try:
+        with contextlib.suppress(DeadlineError):  # the gate says, run by run, what is missing
             wait_until(
-                arrived, deadline, "every run stands at its point", poll_s=0.25,
+                arrived,
+                deadline,
+                "every run stands at its point",
+                poll_s=0.25,
                 changed=self.history.changed,
             )
-        except DeadlineError:
-            pass  # the gate says, run by run, what is missing
         self.look(list(points))
         for run, point in points.items():
             why = self.why_not(run, point)
@@ -261,7 +266,9 @@ class Trial:
                 return f"{point} was not reached: the runtime says {view.status if view else '-'}"
             return ""
         if watch.held != str(point):
-            return f"{point} was not reached" + (f", it stands at {watch.held}" if watch.held else "")
+            return f"{point} was not reached" + (
+                f", it stands at {watch.held}" if watch.held else ""
+            )
         if len(watch.open) != 1:
             return f"{len(watch.open)} calls are open at {point}, not 1"
         if end.groups.get(point.step):
@@ -311,9 +318,7 @@ class Trial:
                 strict=True,
             ):
                 steps = self.ideals[run].before.get(name)
-                later = any(
-                    stage.point.step == name for stage in schedule.stages[self.stage :]
-                )
+                later = any(stage.point.step == name for stage in schedule.stages[self.stage :])
                 if steps is None or later or (run, name) in self.signalled:
                     continue
                 if all(step in self.watch.of(run).replied for step in steps):
@@ -343,8 +348,13 @@ class Trial:
             return all(self._ended(run) for run in runs)
 
         try:
-            wait_until(settled, Deadline.after(timeout_s), "every run has ended", poll_s=0.1,
-                       changed=self.history.changed)
+            wait_until(
+                settled,
+                Deadline.after(timeout_s),
+                "every run has ended",
+                poll_s=0.1 if self.plan.batch else 0.03,
+                changed=self.history.changed,
+            )
         except DeadlineError:
             self.look([run for run in runs if not self._ended(run)])
 
@@ -368,9 +378,10 @@ class Trial:
             cell = self.world.close(run)
             if cell:
                 self.history.append("world", run, values=cell.values())
-        journals = []
+        journals: list[Json] = []
         for run in self.runs if not self.plan.batch else []:
-            entries = [dataclasses.asdict(e) for e in self.backend.journal(self.plan.ident, run)]
+            journal = self.backend.journal(self.plan.ident, run)
+            entries: list[Json] = [dataclasses.asdict(entry) for entry in journal]
             self.history.append("journal", run, entries=entries)
             journals.append(entries)
         left = [run for run in self.runs if not self._ended(run)]

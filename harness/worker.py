@@ -23,6 +23,7 @@ from harness.program import Command, One, Step
 from harness.runtime import Envelope
 from harness.scenario import Scenario
 
+
 BEAT_S = 0.3
 
 

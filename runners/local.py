@@ -22,6 +22,7 @@ from harness.deadline import Deadline
 from harness.effects import Json
 from harness.process import Exit, ProcessError, WorkerSpec
 
+
 TAIL_BYTES = 2_000
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
 

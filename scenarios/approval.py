@@ -6,6 +6,7 @@ from harness.effects import Effect, Op, Tier
 from harness.program import step, wait_for
 from harness.scenario import Program, Scenario, Signal
 
+
 MAIL = Op("append", Effect.IRREVERSIBLE)
 PUBLISH = Op("append", Effect.IRREVERSIBLE)
 HOUR_S, MONTH_S = 3600.0, 30 * 24 * 3600.0

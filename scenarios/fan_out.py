@@ -6,6 +6,7 @@ from harness.effects import Effect, Op, Tier
 from harness.program import gather, step
 from harness.scenario import Program, Scenario
 
+
 READ = Op("read", Effect.READ)
 APPEND = Op("append", Effect.IRREVERSIBLE)
 SET = Op("set", Effect.IDEMPOTENT)

@@ -1,14 +1,14 @@
-"""A migration agent: thirteen steps, of which the last three cannot be taken back.
+"""A migration agent: thirteen steps, the last three of which cannot be taken back.
 
-Copying an emptied table copies nothing: an agent that begins again after the truncation
-destroys what it had saved.
+Copying an emptied table copies nothing: to begin again after the truncation destroys all.
 """
 
 from typing import Any
 
-from harness.effects import Effect, Op, Tier
+from harness.effects import Effect, Json, Op, Tier
 from harness.program import decide, sleep, step
 from harness.scenario import Answer, Program, Scenario
+
 
 READ = Op("read", Effect.READ)
 CREATE = Op("create", Effect.IDEMPOTENT)
@@ -16,7 +16,6 @@ COPY = Op("copy", Effect.IDEMPOTENT)
 TRUNCATE = Op("clear", Effect.IRREVERSIBLE)
 CUT_OVER = Op("set", Effect.HYBRID)
 MAIL = Op("append", Effect.IRREVERSIBLE)
-TABLES = {"users": ["ada", "grace", "edsger"], "orders": [1815, 1906, 1930, 1972]}
 DNS, INBOX = "dns/app.example", "mail/customers"
 
 
@@ -44,12 +43,18 @@ async def migrate(arg: Any) -> Any:
     return {"tables": sorted(order.value), "cut_over": cut.status, "told": told.status}
 
 
+WORLD: dict[str, Json] = {
+    "source/users": ["ada", "grace", "edsger"],
+    "source/orders": [1815, 1906, 1930, 1972],
+    "schema/foreign_keys": ["orders.user -> users"],
+    "schema/grants": ["app: all"],
+    **{DNS: "source", INBOX: []},
+}
+
 SCENARIO = Scenario(
     name="migration",
     programs=(Program(name="migrate", body=migrate),),
-    world={f"source/{name}": rows for name, rows in TABLES.items()}
-    | {"schema/foreign_keys": ["orders.user -> users"], "schema/grants": ["app: all"]}
-    | {DNS: "source", INBOX: []},
+    world=WORLD,
     tiers=(Tier.O, Tier.K, Tier.Q, Tier.V),
     drift={DNS: "elsewhere"},
     variants={"throttled": (Answer(step="notify", status="throttled", after_s=7200.0),)},

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from harness.load import load, names, resolve
+from harness.load import LoadError, load, names, resolve
 from harness.loop import Loop
 from harness.process import Runner
 from harness.runtime import Kind, Runtime
@@ -70,7 +70,8 @@ def runtimes(chosen: Sequence[str], *, controls: bool) -> list[Runtime]:
                 runtime = load(value, "RUNTIME")
                 if runtime.kind is Kind.CONTROL:
                     found[name] = runtime
-    order = [Kind.CONTROL, Kind.LIBRARY, Kind.SERVER]
+    # The slowest first, so that columns side by side end together.
+    order = [Kind.SERVER, Kind.LIBRARY, Kind.CONTROL]
     return sorted(found.values(), key=lambda runtime: order.index(runtime.kind))
 
 
@@ -91,9 +92,7 @@ def git() -> dict[str, Any]:
     here = Path(__file__).parent
 
     def ask(*argv: str) -> str:
-        done = subprocess.run(
-            ["git", *argv], cwd=here, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["git", *argv], cwd=here, capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else ""
 
     head = ask("rev-parse", "HEAD")
@@ -103,6 +102,9 @@ def git() -> dict[str, Any]:
 def publish(store: Store) -> list[Path]:
     """Write all reports that are installed; return their paths."""
     written: list[Path] = []
-    for value in names("reports").values():
-        written += load(value, "write")(store.path)
+    for name, value in names("reports").items():
+        try:
+            written += load(value, "write")(store.path)
+        except (ImportError, LoadError) as error:
+            click.echo(f"no {name} report: {error}; pip install 'bakeoff[report]'", err=True)
     return written

@@ -17,15 +17,14 @@ from harness.history import read
 from harness.store import Store, StoreError
 from harness.summary import cells, exit_code
 
-RESULTS = click.argument(
-    "results", type=click.Path(path_type=Path), default=Path("results/latest")
-)
+
+RESULTS = click.argument("results", type=click.Path(path_type=Path), default=Path("results/latest"))
 
 
 @click.command()
 @RESULTS
 @click.option("--json", "as_json", is_flag=True, help="Print the cells as one JSON document.")
-def analyze(results: Path, as_json: bool) -> None:  # noqa: FBT001 - a flag
+def analyze(results: Path, as_json: bool) -> None:
     """Judge stored histories again, with the oracles of today.
 
     Raw files are read, never changed; verdicts and the report are written anew.  The exit
@@ -44,8 +43,9 @@ def analyze(results: Path, as_json: bool) -> None:  # noqa: FBT001 - a flag
             folder.finish(rows, metrics.usage(events))
         found = cells(store.reindex())
         facts = store.facts()
-        code = exit_code(found, facts.get("planned", 0), facts.get("judged", 0),
-                         facts.get("budget", ""))
+        code = exit_code(
+            found, facts.get("planned", 0), facts.get("judged", 0), facts.get("budget", "")
+        )
         publish(store)
     measured = [cell for cell in found if cell.fault != "none"]
     if as_json:
@@ -96,21 +96,27 @@ def repro(schedule: str, runtime: str, results: Path, case_id: str, output: Path
     facts = folder.facts()
     target = output or Path(f"repro-{runtime}.tar.gz")
     columns = [c for c in store.facts()["columns"] if c["runtime"] == runtime]
+    again = (
+        f"bakeoff replay '{schedule}' --runtime {runtime} --scenario '{row['case']}' "
+        f"--guard {row['guard']} --profile {row['profile']}"
+    )
     text = "\n".join(
         [
             f"# {runtime}: {', '.join(row['violated']) or row['outcome']}",
             "",
-            f"Schedule `{schedule}` of `{row['case']}`, guard `{row['guard']}`, "
-            f"profile `{row['profile']}`.",
-            f"Runtime: {columns[0]['version'] if columns else 'unknown'}; settings: "
-            f"`{json.dumps(facts['settings'])}`.",
+            f"Schedule `{schedule}` of `{row['case']}`, guard `{row['guard']}`.",
+            f"Runtime: {columns[0]['version'] if columns else 'unknown'}.",
+            f"Settings (profile `{row['profile']}`): `{json.dumps(facts['settings'])}`.",
             "",
-            *[f"- {v['oracle']}: {v['note']}" for v in row["verdicts"] if v["outcome"] == "violated"],
+            *[
+                f"- {v['oracle']}: {v['note']}"
+                for v in row["verdicts"]
+                if v["outcome"] == "violated"
+            ],
             "",
             "Run it again:",
             "",
-            f"    bakeoff replay '{schedule}' --runtime {runtime} --scenario '{row['case']}' "
-            f"--guard {row['guard']} --profile {row['profile']}",
+            f"    {again}",
             "",
             f"`history.jsonl` is what happened, in order; run `{row['run']}` is the one.",
             "",

@@ -23,7 +23,7 @@ from harness.summary import cells
 @click.command("list")
 @click.option("--results", type=click.Path(path_type=Path), help="List what a results folder has.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def list_(results: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
+def list_(results: Path | None, as_json: bool) -> None:
     """List runtimes, scenarios, faults and suites; or the verdicts of a results folder."""
     if results:
         rows = Store.open(results).rows()
@@ -33,7 +33,9 @@ def list_(results: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
         for cell in cells(rows):
             for row in cell.rows:
                 marks = ", ".join(row["violated"]) or row["end"]
-                click.echo(f"{row['runtime']}  {row['case']}  {row['schedule']}  {row['outcome']}  {marks}")
+                click.echo(
+                    f"{row['runtime']}  {row['case']}  {row['schedule']}  {row['outcome']}  {marks}"
+                )
         return
     found: dict[str, Any] = {"runtimes": {}, "scenarios": {}, "faults": {}, "suites": {}}
     for name, value in names("runtimes").items():
@@ -45,7 +47,7 @@ def list_(results: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
         variants = f"; variants {', '.join(scenario.variants)}" if scenario.variants else ""
         found["scenarios"][name] = f"tiers {tiers}{variants}"
     for name, fault in FAULTS.items():
-        found["faults"][name] = (type(fault).__doc__ or "").splitlines()[0]
+        found["faults"][name] = fault.about
     for name, suite in suites().items():
         found["suites"][name] = suite["about"]
     if as_json:
@@ -59,7 +61,7 @@ def list_(results: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def doctor(as_json: bool) -> None:  # noqa: FBT001 - a flag
+def doctor(as_json: bool) -> None:
     """Say what can run on this machine, and what would change it.
 
     Exits 0 if the controls can run, whatever else is missing.

@@ -7,7 +7,6 @@ import sys
 import threading
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -51,21 +50,32 @@ def check(schedule: Schedule, chosen: Case) -> None:
             raise ScheduleError(msg)
 
 
-
 @click.command()
 @click.argument("schedule")
-@click.option("--runtime", "name", required=True, help="A name, module:attribute or ./file.py:NAME.")
-@click.option("--scenario", "scenario", default="migration", show_default=True,
-              help="NAME, NAME[TIER,variant] or ./file.py.")
+@click.option(
+    "--runtime", "name", required=True, help="A name, module:attribute or ./file.py:NAME."
+)
+@click.option(
+    "--scenario",
+    "scenario",
+    default="migration",
+    show_default=True,
+    help="NAME, NAME[TIER,variant] or ./file.py.",
+)
 @click.option("--guard", type=click.Choice(["none", "keys"]), default="none", show_default=True)
 @click.option("--profile", default="fast", show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"))
 @click.option("--json", "as_json", is_flag=True, help="Print the row as JSON.")
 def replay(
-    schedule: str, name: str, scenario: str, guard: str, profile: str, results: Path,
-    as_json: bool,  # noqa: FBT001 - a flag
+    schedule: str,
+    name: str,
+    scenario: str,
+    guard: str,
+    profile: str,
+    results: Path,
+    as_json: bool,
 ) -> None:
-    """Run one SCHEDULE alone and print its verdicts.
+    r"""Run one SCHEDULE alone and print its verdicts.
 
     \b
     A schedule is STEP/PHASE#N:FAULT, joined by + for more than one fault, as the report
@@ -80,10 +90,16 @@ def replay(
     names = tuple(stage.fault for stage in wanted.stages) or ("none",)
     target = Target(case=chosen, guard=Guard(guard), faults=names[:1])
     request = Request(targets=(target,), profile=profile)
-    store = Store.create(results / "replays", {
-        "asked": {"replay": schedule}, "argv": "bakeoff replay", "git": git(), "host": host(),
-        "columns": [describe(runtime, profile)],
-    })
+    store = Store.create(
+        results / "replays",
+        {
+            "asked": {"replay": schedule},
+            "argv": "bakeoff replay",
+            "git": git(),
+            "host": host(),
+            "columns": [describe(runtime, profile)],
+        },
+    )
     with store.owned(), bench() as bench_:
         one = column(bench_, runtime, request, store, Screen(store, quiet=True), threading.Event())
         lot = Lot(bench_.site, runtime.name, one.server_runner)

@@ -115,8 +115,14 @@ class Screen:
         self.say(f"{runtime:<11}{case:<24}{guard:<6}{fault:<18}not measured: {reason}")
 
 
-def column(bench_: Bench, runtime: Runtime, request: Request, store: Store, screen: Screen,
-           stop: threading.Event) -> Column:
+def column(
+    bench_: Bench,
+    runtime: Runtime,
+    request: Request,
+    store: Store,
+    screen: Screen,
+    stop: threading.Event,
+) -> Column:
     """Return the column of a runtime; controls are swept to depth 1 only."""
     return Column(
         runtime=runtime,
@@ -161,7 +167,9 @@ def sweep_all(columns: Sequence[Column], jobs: int, stop: threading.Event) -> No
         interrupted.set()
         stop.set()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             futures: list[Future[None]] = [pool.submit(column.run) for column in columns]
@@ -185,44 +193,100 @@ def _latest(results: Path, resume: str) -> Store:
 
 
 @click.command()
-@click.option("--suite", default="standard", help="smoke, standard or full (scenarios/suites.toml).")
-@click.option("--runtime", "names", multiple=True,
-              help="A name, module:attribute, or ./file.py:NAME; all, if not given.")
-@click.option("--scenario", "scenarios", multiple=True,
-              help="NAME, NAME[TIER,variant] or ./file.py; instead of a suite.")
+@click.option(
+    "--suite", default="standard", help="smoke, standard or full (scenarios/suites.toml)."
+)
+@click.option(
+    "--runtime",
+    "names",
+    multiple=True,
+    help="A name, module:attribute, or ./file.py:NAME; all, if not given.",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    help="NAME, NAME[TIER,variant] or ./file.py; instead of a suite.",
+)
 @click.option("--fault", "faults", multiple=True, help="Only these faults, e.g. 'kill(worker)'.")
 @click.option("--guard", type=click.Choice(["none", "keys"]), help="Only with this guard.")
 @click.option("--profile", default="fast", show_default=True, help="Settings that govern recovery.")
-@click.option("--depth", type=click.IntRange(1, 2), default=1, show_default=True,
-              help="2: after every first fault a second one, at each point that follows.")
-@click.option("--sample", default=SAMPLE, show_default=True,
-              help="How many clean schedules of a cell are proved alone.")
-@click.option("--confirm/--no-confirm", default=True,
-              help="Prove violations (and the sample) by single trials.")
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="2: after every first fault a second one, at each point that follows.",
+)
+@click.option(
+    "--sample",
+    default=SAMPLE,
+    show_default=True,
+    help="How many clean schedules of a cell are proved alone.",
+)
+@click.option(
+    "--confirm/--no-confirm",
+    default=True,
+    help="Prove violations (and the sample) by single trials.",
+)
 @click.option("--seed", default=7, show_default=True, help="Chooses samples.")
 @click.option("--budget", default=0, help="At most so many schedules a cell, sampled by the seed.")
-@click.option("--jobs", default=2, show_default=True, help="Runtimes at the same time.")
-@click.option("--controls/--no-controls", default=True,
-              help="Run the negative controls too: results without them prove little.")
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results"),
-              show_default=True, help="Where results go.")
-@click.option("--resume", is_flag=False, flag_value="latest", metavar="[DIR]",
-              help="Go on with an interrupted sweep.")
+@click.option("--jobs", default=3, show_default=True, help="Runtimes at the same time.")
+@click.option(
+    "--controls/--no-controls",
+    default=True,
+    help="Run the negative controls too: results without them prove little.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where results go.",
+)
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="latest",
+    metavar="[DIR]",
+    help="Go on with an interrupted sweep.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the cells as one JSON document.")
-def run(  # noqa: PLR0913 - one for each option
-    suite: str, names: tuple[str, ...], scenarios: tuple[str, ...], faults: tuple[str, ...],
-    guard: str | None, profile: str, depth: int, sample: int, confirm: bool, seed: int,  # noqa: FBT001
-    budget: int, jobs: int, controls: bool, results: Path, resume: str | None, as_json: bool,  # noqa: FBT001
+def run(
+    suite: str,
+    names: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    faults: tuple[str, ...],
+    guard: str | None,
+    profile: str,
+    depth: int,
+    sample: int,
+    confirm: bool,
+    seed: int,
+    budget: int,
+    jobs: int,
+    controls: bool,
+    results: Path,
+    resume: str | None,
+    as_json: bool,
 ) -> None:
     """Break runtimes at every point and judge what they did.
 
     Results go to results/<time>-<id>/ (and results/latest): raw histories, verdicts, the
     report.  An interrupted sweep goes on with --resume and repeats no finished trial.
     """
-    asked = {
-        "suite": suite, "names": list(names), "scenarios": list(scenarios),
-        "faults": list(faults), "guard": guard, "profile": profile, "depth": depth,
-        "sample": sample, "confirm": confirm, "seed": seed, "budget": budget,
+    asked: dict[str, Any] = {
+        "suite": suite,
+        "names": list(names),
+        "scenarios": list(scenarios),
+        "faults": list(faults),
+        "guard": guard,
+        "profile": profile,
+        "depth": depth,
+        "sample": sample,
+        "confirm": confirm,
+        "seed": seed,
+        "budget": budget,
         "controls": controls,
     }
     store = _latest(results, resume) if resume else None
@@ -236,12 +300,21 @@ def run(  # noqa: PLR0913 - one for each option
             msg = f"{runtime.name} has no profile {asked['profile']!r}; it has {known}"
             raise click.UsageError(msg)
     request = Request(
-        targets=chosen, profile=asked["profile"], depth=asked["depth"], sample=asked["sample"],
-        seed=asked["seed"], budget=asked["budget"], confirm=asked["confirm"],
+        targets=chosen,
+        profile=asked["profile"],
+        depth=asked["depth"],
+        sample=asked["sample"],
+        seed=asked["seed"],
+        budget=asked["budget"],
+        confirm=asked["confirm"],
     )
     facts = {
-        "asked": asked, "argv": shlex.join(["bakeoff", *sys.argv[1:]]), "git": git(),
-        "host": host(), "jobs": jobs, "started_at": datetime.now(UTC).isoformat(),
+        "asked": asked,
+        "argv": shlex.join(["bakeoff", *sys.argv[1:]]),
+        "git": git(),
+        "host": host(),
+        "jobs": jobs,
+        "started_at": datetime.now(UTC).isoformat(),
         "columns": [describe(runtime, request.profile) for runtime in found],
     }
     store = store or Store.create(results, facts)
@@ -261,8 +334,10 @@ def _sweep(
             with screen.progress:
                 sweep_all(columns, jobs, stop)
         except KeyboardInterrupt:
-            click.echo(f"interrupted; nothing finished is lost: bakeoff run --resume {store.path}",
-                       err=True)
+            click.echo(
+                f"interrupted; nothing finished is lost: bakeoff run --resume {store.path}",
+                err=True,
+            )
             return 130
         except StoreError:
             raise
@@ -274,8 +349,13 @@ def _sweep(
         code = exit_code(matrix, planned, judged, budget)
         unknown = sum(cell.unknown for cell in measured)
         store.update(
-            planned=planned, judged=judged, unknown=unknown, skips=screen.skips, exit_code=code,
-            budget=budget, took_s=round(time.monotonic() - began_s, 1),
+            planned=planned,
+            judged=judged,
+            unknown=unknown,
+            skips=screen.skips,
+            exit_code=code,
+            budget=budget,
+            took_s=round(time.monotonic() - began_s, 1),
         )
         written = publish(store)
     if as_json:
@@ -306,12 +386,29 @@ def verdict(code: int) -> str:
 
 def document(store: Store, matrix: Sequence[Cell]) -> dict[str, Any]:
     """Return the matrix as JSON."""
-    names = ("runtime", "kind", "case", "guard", "fault", "depth", "schedules", "clean",
-             "escalated", "predicted", "surprising", "unknown", "confirmed", "disagreed", "state")
+    names = (
+        "runtime",
+        "kind",
+        "case",
+        "guard",
+        "fault",
+        "depth",
+        "schedules",
+        "clean",
+        "escalated",
+        "predicted",
+        "surprising",
+        "unknown",
+        "confirmed",
+        "disagreed",
+        "state",
+    )
     facts = store.facts()
     return {
         "results": str(store.path),
-        **{name: facts.get(name) for name in ("planned", "judged", "unknown", "exit_code", "skips")},
+        **{
+            name: facts.get(name) for name in ("planned", "judged", "unknown", "exit_code", "skips")
+        },
         "cells": [
             {**{name: getattr(cell, name) for name in names}, "oracles": dict(cell.oracles)}
             for cell in matrix

@@ -93,7 +93,7 @@ def _group(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Own a child and everything that it starts."""
     try:
-        process = subprocess.Popen(  # noqa: S603 (no shell; the argv is ours)
+        process = subprocess.Popen(
             argv,
             cwd=cwd,
             env=env,

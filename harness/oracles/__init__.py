@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from harness.oracle import Oracle
-from harness.oracles import ends, effects, recovery
+from harness.oracles import effects, ends, recovery
+
 
 EVIDENT: Mapping[str, Oracle] = {
     "duplicate_effect": effects.duplicate_effect,

@@ -42,7 +42,9 @@ def stale_decision(events: Sequence[Event], expectation: Expectation) -> Finding
     del expectation
     open_reads: dict[tuple[str, str], list[tuple[Event, str]]] = {}
     sealed: dict[tuple[str, str], Event] = {}
-    reads = {(e.run, e.data["step"]) for e in events if e.kind == "call" and e.data["effect"] == "read"}
+    reads = {
+        (e.run, e.data["step"]) for e in events if e.kind == "call" and e.data["effect"] == "read"
+    }
     for event in events:
         if event.kind == "apply" and event.data["premise_broken"]:
             paths = ", ".join(event.data["premise_broken"])
@@ -93,6 +95,8 @@ def zombie_write(events: Sequence[Event], expectation: Expectation) -> Finding:
                 and later.data["incarnation"] != event.data["incarnation"]
                 and not sibling
             ):
-                note = f"{event.data['step']} of {event.data['incarnation']} came after its successor"
+                note = (
+                    f"{event.data['step']} of {event.data['incarnation']} came after its successor"
+                )
                 return violated(note, call, later, event)
     return OK

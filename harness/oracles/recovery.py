@@ -64,9 +64,7 @@ def vacuity(events: Sequence[Event], expectation: Expectation) -> Finding:
         if not gate.data["ok"]:
             return unknown(f"stage {gate.data['stage']}: {gate.data['why']}", gate)
     for gate in planned:
-        faults = [
-            e for e in events if e.kind == "fault" and e.data["stage"] == gate.data["stage"]
-        ]
+        faults = [e for e in events if e.kind == "fault" and e.data["stage"] == gate.data["stage"]]
         if not faults:
             return unknown(f"stage {gate.data['stage']}: no fault followed", gate)
         for event in faults:

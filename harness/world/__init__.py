@@ -3,4 +3,5 @@
 from harness.world.cell import Call, Cell
 from harness.world.server import World
 
+
 __all__ = ["Call", "Cell", "World"]

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from harness.effects import Effect, Json, Tier
 from harness.scenario import Answer
 
+
 RETENTION_S = 24 * 3600.0
 """How long tier K remembers a key, in virtual seconds (Stripe prunes after 24 h)."""
 
@@ -154,7 +155,9 @@ class Cell:
         if self.tier is Tier.V and any(
             self.etag(premise["path"]) != premise["etag"] for premise in call.premises
         ):
-            return Outcome({"status": "rejected", "value": "the version has moved on"}, applied=False)
+            return Outcome(
+                {"status": "rejected", "value": "the version has moved on"}, applied=False
+            )
         reply = self._verb(call, author)
         if call.effect.writes and reply["status"] == "ok":
             self.applied_at[author] = self.clock_s

@@ -24,7 +24,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -32,6 +32,7 @@ from harness.history import History
 from harness.loop import Loop
 from harness.process import Address
 from harness.world.cell import Call, Cell
+
 
 BACKLOG = 4096
 
@@ -70,7 +71,7 @@ class World:
         self._runner: web.AppRunner | None = None
         self.address = Address("127.0.0.1", 0)
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         """Bind a free port of the loopback interface."""
         self._loop.run(self._serve())
         return self

@@ -3,4 +3,7 @@
 from harness.runtime import Guarantee, Kind
 from runtimes.embedded.adapter import EmbeddedRuntime
 
-RUNTIME = EmbeddedRuntime(name="checkpoint", policy="memo", guarantee=Guarantee.MEMO, kind=Kind.CONTROL)
+
+RUNTIME = EmbeddedRuntime(
+    name="checkpoint", policy="memo", guarantee=Guarantee.MEMO, kind=Kind.CONTROL
+)

@@ -36,6 +36,7 @@ from harness.runtime import (
 from runtimes.dbos.profiles import CAPABILITIES, PROFILES, WITNESS
 from runtimes.dbos.view import view
 
+
 INSPECT_TIMEOUT_S = 10.0
 
 

@@ -26,6 +26,7 @@ from harness.effects import Json
 from harness.rpc import serve
 from runtimes.dbos.profiles import APPLICATION, QUEUE
 
+
 BUSY_S = 30
 OPEN_POOLS = 32
 

@@ -10,6 +10,7 @@ from harness.effects import Json
 from harness.program import AFTER_ACK, FINALIZE
 from harness.runtime import Support, Witness
 
+
 APPLICATION = "bakeoff"
 QUEUE = "runs"
 

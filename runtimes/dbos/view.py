@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.runtime import RunView
 
+
 ENDED = {
     "SUCCESS": "completed",
     "ERROR": "failed",

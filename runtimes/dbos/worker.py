@@ -17,6 +17,7 @@ from harness.runtime import Envelope
 from harness.worker import WorldClient, announce, child_envelope, gather_tasks, scenario
 from runtimes.dbos.profiles import QUEUE
 
+
 SETTINGS = json.loads(os.environ["BAKEOFF_DBOS"])
 SCENARIO, WORLD = scenario(), WorldClient()
 FLOWS: dict[str, Callable[[dict[str, Json], Json], Coroutine[Any, Any, Json]]] = {}

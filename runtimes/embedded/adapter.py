@@ -25,7 +25,9 @@ from harness.runtime import (
 )
 from runtimes.embedded.store import Store
 
-COMMANDS = "step decide sleep sleep_until emit invoke wait_for gather now draw".split()
+
+COMMANDS = ("step", "decide", "sleep", "sleep_until", "emit", "invoke", "wait_for", "gather")
+VALUES = ("now", "draw")
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ class EmbeddedRuntime:
         }
     )
     capabilities: Mapping[str, Support] = field(
-        default_factory=lambda: dict.fromkeys(COMMANDS, Support.NATIVE)
+        default_factory=lambda: dict.fromkeys((*COMMANDS, *VALUES), Support.NATIVE)
     )
 
     def version(self) -> str:
@@ -124,7 +126,7 @@ class EmbeddedRuntime:
             "settle_s": 15.0,
             "hang_timer_s": None,
             "policy": self.policy,
-            "journal": "sqlite wal, synchronous=full",
+            "journal": f"sqlite wal, synchronous={'full' if self.policy == 'intent' else 'normal'}",
         }
 
     @contextmanager

@@ -1,8 +1,7 @@
 """What an embedded runtime keeps: one SQLite file for the runs of one pool.
 
 The harness submits and looks by the same file that the worker writes, so nothing has to be
-asked of a dead process.  Commits are synchronous (WAL, FULL): what was acknowledged is on
-disk.
+asked of a dead process.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import Any
 
 from harness.effects import Json
 from harness.runtime import TERMINAL, Envelope, RunView, Start
+
 
 SCHEMA = """
 create table if not exists runs (run text primary key, envelope text, program text, arg text,
@@ -44,15 +44,19 @@ class Record:
 
 
 class Store:
-    """The runs of one pool; ``epoch`` is raised by each worker that takes over."""
+    """The runs of one pool; ``epoch`` is raised by each worker that takes over.
 
-    def __init__(self, path: Path) -> None:
+    ``durable`` waits for the disk at each commit, against power loss; what a killed
+    process committed survives either way.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
         """Open or make the file."""
         self._sql = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=30.0
         )
         self._sql.execute("pragma journal_mode=wal")
-        self._sql.execute("pragma synchronous=full")
+        self._sql.execute(f"pragma synchronous={'full' if durable else 'normal'}")
         self._sql.executescript(SCHEMA)
         self.epoch = 0
 

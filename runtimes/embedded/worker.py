@@ -30,7 +30,8 @@ def engine() -> Engine:
     """Return the engine that the command line asks for."""
     policy, path = sys.argv[1:3]
     tier = Tier(os.environ["BAKEOFF_TIER"])
-    return Engine(Store(Path(path)), scenario(), Policy(policy), tier, WorldClient())
+    store = Store(Path(path), durable=policy == Policy.INTENT)
+    return Engine(store, scenario(), Policy(policy), tier, WorldClient())
 
 
 if __name__ == "__main__":

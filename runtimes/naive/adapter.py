@@ -3,4 +3,7 @@
 from harness.runtime import Guarantee, Kind
 from runtimes.embedded.adapter import EmbeddedRuntime
 
-RUNTIME = EmbeddedRuntime(name="naive", policy="restart", guarantee=Guarantee.RESTART, kind=Kind.CONTROL)
+
+RUNTIME = EmbeddedRuntime(
+    name="naive", policy="restart", guarantee=Guarantee.RESTART, kind=Kind.CONTROL
+)

@@ -3,4 +3,7 @@
 from harness.runtime import Guarantee, Kind
 from runtimes.embedded.adapter import EmbeddedRuntime
 
-RUNTIME = EmbeddedRuntime(name="reference", policy="intent", guarantee=Guarantee.EFFECT_ONCE, kind=Kind.LIBRARY)
+
+RUNTIME = EmbeddedRuntime(
+    name="reference", policy="intent", guarantee=Guarantee.EFFECT_ONCE, kind=Kind.LIBRARY
+)

@@ -22,6 +22,7 @@ from runtimes.restate.backend import PATIENCE_S, RestateBackend
 from runtimes.restate.profiles import PROFILES, environment
 from runtimes.restate.server import ENGINE
 
+
 READY_S = 60.0
 CLIENTS = 16
 NATIVE = (

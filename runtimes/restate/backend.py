@@ -24,6 +24,7 @@ from harness.runtime import Envelope, JournalEntry, RunView, Start
 from runtimes.restate.profiles import PROFILES
 from runtimes.restate.views import Row, invocations, readable, tails, view
 
+
 PATIENCE_S = 10.0
 
 

@@ -19,6 +19,7 @@ from harness.runtime import Envelope
 from harness.scenario import Scenario
 from harness.worker import WorldClient, child_envelope
 
+
 Future = restate.RestateDurableFuture[Any]
 RECORDED = restate.RunOptions[Any](serde=JsonSerde())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from harness.effects import Json
 from harness.process import Address
 
+
 STREAMS = 4096
 """How many runs a worker's connection admits; with hypercorn's 100, others would wait."""
 

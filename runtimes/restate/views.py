@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from harness.effects import Json
 from harness.runtime import RunView
 
+
 Row = Mapping[str, Json]
 
 STATUSES = {

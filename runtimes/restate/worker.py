@@ -22,6 +22,7 @@ from harness.worker import WorldClient, announce, scenario
 from runtimes.restate.ops import RestateOps
 from runtimes.restate.profiles import STREAMS
 
+
 FOREVER = 1 << 31
 
 

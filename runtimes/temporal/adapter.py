@@ -33,6 +33,7 @@ from runtimes.temporal.backend import TemporalBackend
 from runtimes.temporal.server import ENGINE
 from runtimes.temporal.settings import PROFILES, Place
 
+
 COMMANDS = ("step", "decide", "sleep", "sleep_until", "emit", "invoke", "wait_for", "gather")
 CAPABILITIES = dict.fromkeys((*COMMANDS, "now", "draw", "cancel"), Support.NATIVE)
 WITNESS = {

@@ -13,6 +13,7 @@ from harness.rpc import Rpc, RpcError
 from harness.runtime import Envelope, JournalEntry, RunView, Start
 from runtimes.temporal.settings import Place, named, view
 
+
 ATTACH_S = 60.0
 CALL_S = 120.0
 

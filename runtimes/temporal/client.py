@@ -21,6 +21,7 @@ from harness.effects import Json
 from harness.rpc import serve
 from runtimes.temporal.settings import CLOSED, Place
 
+
 PLACE = Place.of_environment()
 ABREAST = 32
 """Calls at one time: more of them only queue up at the one connection of the server's SQLite."""

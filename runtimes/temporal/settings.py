@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.runtime import RunView
 
+
 VARIABLE = "BAKEOFF_TEMPORAL"
 
 
@@ -26,7 +27,8 @@ class Timers:
     run in its cache.  ``throttle_s`` is the longest time between two heartbeats that leave the
     SDK.  ``retry_first_s`` and ``retry_most_s`` bound the back-off of activities, which have no
     limit of attempts.  ``slack_s`` is by how much the server may fire a timer too late, to fire
-    several at once (``history.timerProcessorMaxTimeShift``).  ``step_s`` ends any activity and is above every hold.
+    several at once (``history.timerProcessorMaxTimeShift``).  ``step_s`` ends any activity
+    and is above every hold.
     """
 
     heartbeat_s: float

@@ -22,6 +22,7 @@ from harness.worker import WorldClient, announce
 from runtimes.temporal.settings import Place
 from runtimes.temporal.workflow import Run
 
+
 SLOTS = 2000
 """Above the runs that one worker is given, times the siblings of a gather."""
 

@@ -19,6 +19,7 @@ from harness.runtime import Envelope
 from harness.worker import child_envelope, gather_tasks, scenario
 from runtimes.temporal.settings import Place
 
+
 PLACE = Place.of_environment()
 TIMERS = PLACE.timers
 SCENARIO = scenario()
