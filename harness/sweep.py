@@ -25,6 +25,7 @@ from harness.faults import Fault, fault
 from harness.history import Event, History, read, split
 from harness.model import ideal
 from harness.process import Runner
+from harness.program import FINALIZE
 from harness.runtime import Backend, Runtime, RuntimeUnavailableError
 from harness.scenario import Case
 from harness.schedule import WAITING, Point, Schedule, Stage, parse, visited
@@ -191,7 +192,10 @@ class Column:
             left = waits[waits.index(passed) :] if passed in waits else ()
             if row["outcome"] == "unknown":
                 continue
-            for point in visited(histories[row["run"]], left, self.runtime.witness, at):
+            passes = visited(histories[row["run"]], left, self.runtime.witness, at)
+            if row["end"] != "completed":  # it stopped where it was: escalated, or stuck
+                passes = [p for p in passes if p.phase not in {WAITING, FINALIZE}]
+            for point in passes:
                 if point.phase in broken.phases and point.phase != WAITING:
                     yield Schedule((*earlier.stages, Stage(point, broken.name)))
 

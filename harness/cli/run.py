@@ -38,8 +38,8 @@ from harness.trial import StoppedError
 
 def line(cell: Cell) -> str:
     """Return a cell in one line."""
-    depth = f" depth {cell.depth}" if cell.depth > 1 else ""
-    parts = [f"{cell.schedules} points{depth}"]
+    what = f"schedules, depth {cell.depth}" if cell.depth > 1 else "points"
+    parts = [f"{cell.schedules} {what}"]
     for count, word in (
         (cell.clean, "clean"),
         (cell.escalated, "escalated"),

@@ -198,7 +198,12 @@ class World:
         nth = room.nth(run, step, phase)
         ident = {"step": step, "incarnation": body["incarnation"], "seq": body["seq"]}
         room.history.append("at", run, phase=phase, nth=nth, **ident)
-        await self._hold(room, run, f"{step}/{phase}#{nth}" if step else f"{phase}#{nth}", ident)
+        try:
+            point = f"{step}/{phase}#{nth}" if step else f"{phase}#{nth}"
+            await self._hold(room, run, point, ident)
+        except asyncio.CancelledError:
+            room.history.append("discard", run, applied=False, why="caller gone", **ident)
+            raise
         room.history.append("reply", run, reply={}, phase=phase, **ident)
         return web.json_response({})
 
