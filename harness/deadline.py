@@ -6,7 +6,7 @@ import threading
 import time
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class DeadlineError(Exception):
@@ -35,9 +35,35 @@ class Deadline:
         return time.monotonic() >= self.at_s
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """A deadline that moves on with progress: over after ``idle_s`` seconds without any.
+
+    ``moved_s`` returns when there was progress last (monotonic clock).  After ``most_s``
+    seconds it is over in any case: what retries for ever makes progress for ever.
+    """
+
+    idle_s: float
+    moved_s: Callable[[], float]
+    most_s: float = 900.0
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def left_s(self) -> float:
+        """Return the seconds left if nothing moves, never below 0."""
+        now_s = time.monotonic()
+        idle_end_s = max(self.began_s, self.moved_s()) + self.idle_s
+        return max(0.0, min(idle_end_s, self.began_s + self.most_s) - now_s)
+
+    @property
+    def over(self) -> bool:
+        """Say whether it is exhausted."""
+        return self.left_s <= 0
+
+
 def wait_until(
     predicate: Callable[[], bool],
-    deadline: Deadline,
+    deadline: Deadline | Patience,
     reason: str,
     *,
     poll_s: float = 0.02,

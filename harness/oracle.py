@@ -153,9 +153,14 @@ class Judgement:
         """Say whether nothing can be concluded: an UNKNOWN that no violation outranks.
 
         Vacuity outranks even a violation: what was not broken as planned shows nothing.
+        So does a run that may still be moving: its worst may be to come.
         """
-        vacuous = any(v.oracle == "vacuity" and v.outcome is Outcome.UNKNOWN for v in self.verdicts)
-        return vacuous or self.outcome is Outcome.UNKNOWN
+        outcomes = {verdict.oracle: verdict.outcome for verdict in self.verdicts}
+        vacuous = outcomes.get("vacuity") is Outcome.UNKNOWN
+        unsettled = outcomes.get("ghost_running") is Outcome.UNKNOWN and not (
+            {"hung_handler", "orphaned_claim", "broken_chain"} & self.violated
+        )
+        return vacuous or unsettled or self.outcome is Outcome.UNKNOWN
 
     @property
     def surprising(self) -> bool:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-import time
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.deadline import Deadline, DeadlineError, wait_until
+from harness.deadline import Deadline, DeadlineError, Patience, wait_until
 from harness.effects import Guard, Json
 from harness.faults import Fault, fault
 from harness.history import History
@@ -222,7 +221,6 @@ class Trial:
     def reach(self) -> None:
         """Wait until every run stands at its point (or has ended), then pass the gate."""
         points = self.points()
-        deadline = Deadline.after(HOLD_S)
         waiting = {run: p for run, p in points.items() if p.phase == WAITING}
         round_ = 0
 
@@ -240,13 +238,7 @@ class Trial:
             return all(self._ended(run) or not self.why_not(run, points[run]) for run in points)
 
         with contextlib.suppress(DeadlineError):  # the gate says, run by run, what is missing
-            wait_until(
-                arrived,
-                deadline,
-                "every run stands at its point",
-                poll_s=0.25,
-                changed=self.history.changed,
-            )
+            self.wait(arrived, HOLD_S, "every run stands at its point")
         self.look(list(points))
         for run, point in points.items():
             why = self.why_not(run, point)
@@ -328,8 +320,24 @@ class Trial:
                     envelope = self._start(run, pool, schedule, 1.0).envelope
                     self.backend.send_event(envelope, signal.event, signal.key, signal.payload)
 
-    def settle(self, timeout_s: float) -> None:
-        """Wait until every run has ended, or the deadline."""
+    def wait(self, predicate: Callable[[], bool], idle_s: float, reason: str) -> None:
+        """Wait until something holds, as long as runs move at least each ``idle_s`` seconds.
+
+        Raises:
+            DeadlineError: nothing moved for so long.
+
+        """
+        wait_until(
+            predicate,
+            Patience(idle_s, self.watch.moved_s),
+            reason,
+            poll_s=0.1 if self.plan.batch else 0.03,
+            # A batch moves all the time: looking after each event would cost more than it tells.
+            changed=None if self.plan.batch else self.history.changed,
+        )
+
+    def settle(self, idle_s: float) -> None:
+        """Wait until every run has ended, or nothing has moved for ``idle_s`` seconds."""
         runs = [*self.runs, *self.bystanders]
         round_ = 0
 
@@ -348,13 +356,7 @@ class Trial:
             return all(self._ended(run) for run in runs)
 
         try:
-            wait_until(
-                settled,
-                Deadline.after(timeout_s),
-                "every run has ended",
-                poll_s=0.1 if self.plan.batch else 0.03,
-                changed=self.history.changed,
-            )
+            self.wait(settled, idle_s, "every run has ended")
         except DeadlineError:
             self.look([run for run in runs if not self._ended(run)])
 
@@ -451,13 +453,6 @@ class Trial:
         self.fault.recovered(self)
         self.stage = last
         self.history.append("undo", fault=self.fault.name, when="recovered")
-        woken_ns = time.monotonic_ns()
-
-        def silent() -> bool:
-            latest = max((self.history[w.last].t_ns for w in self.watch.runs.values()), default=0)
-            return time.monotonic_ns() - max(latest, woken_ns) > WATCH_S * 1e9
-
-        try:
-            wait_until(silent, Deadline.after(READY_S), "what was woken is silent")
-        except DeadlineError:
-            return  # whatever it still does is in the history
+        # Silence is what ends this wait: whatever the woken one does is in the history.
+        with contextlib.suppress(DeadlineError):
+            self.wait(lambda: False, WATCH_S, "what was woken acts")

@@ -29,16 +29,22 @@ class Watch:
     def __init__(self) -> None:
         """Know nothing yet."""
         self.runs: dict[str, RunWatch] = {}
+        self._moved_ns = 0
 
     def of(self, run: str) -> RunWatch:
         """Return what is known of a run."""
         return self.runs.setdefault(run, RunWatch())
+
+    def moved_s(self) -> float:
+        """Return when anything moved last (seconds of the monotonic clock)."""
+        return self._moved_ns / 1e9
 
     def see(self, event: Event) -> None:
         """Take in an event; children count with the run that began them."""
         if event.kind not in {"call", "at", "held", "reply", "discard"}:
             return
         watch = self.of(event.run.partition(".")[0])
+        self._moved_ns = event.t_ns
         data = event.data
         ident = (data["incarnation"], data["seq"])
         watch.last, watch.last_incarnation = event.index, data["incarnation"]

@@ -370,7 +370,7 @@ def _sweep(
         )
         screen.say(verdict(code))
         for path in written:
-            if path.suffix == ".html":
+            if path.name == "report.html":
                 screen.say(f"report: {path}")
     return code
 
