@@ -1,9 +1,26 @@
-"""Readers of the store that people look at."""
+"""Readers of the store that people look at: HTML, tables, JUnit, a summary for CI.
+
+They read the store only, and write beside it: raw files are never changed.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
 
 
 def write(results: Path) -> list[Path]:
-    """Write nothing yet."""
-    del results
-    return []
+    """Write all reports of a results folder, and return their paths, the page first."""
+    # The report's libraries are an extra: what only lists entry points must not need them.
+    from reports import html, junit, markdown, matrix, trial  # noqa: PLC0415
+    from reports.sheet import read  # noqa: PLC0415
+
+    sheet = read(results)
+    pages = trial.write(sheet)
+    return [
+        html.write(sheet, pages),
+        matrix.write_json(sheet),
+        matrix.write_csv(sheet),
+        junit.write(sheet),
+        markdown.write(sheet),
+        *(sheet.path / page for page in pages.values()),
+    ]

@@ -1,0 +1,1 @@
+"""What tests of whole sweeps share; no test is in here."""
