@@ -89,7 +89,10 @@ def rows(facts: Mapping[str, Any], events: Sequence[Event]) -> list[dict[str, An
             {
                 "trial": facts["key"],
                 "run": run,
-                **{name: facts[name] for name in ("runtime", "kind", "guarantee", "profile")},
+                **{
+                    name: facts[name]
+                    for name in ("runtime", "kind", "guarantee", "profile", "again")
+                },
                 **{name: facts[name] for name in ("case", "guard", "fault", "depth", "mode")},
                 "schedule": text,
                 **judgement.to_json(),

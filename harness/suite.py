@@ -36,6 +36,11 @@ def case(text: str) -> Case:
     return cases(load_scenario(reference), reference, inner.rstrip("]"))[0]
 
 
+def default_case() -> str:
+    """Return the case that is meant where none is named: the standard suite's first."""
+    return str(suites()["standard"]["cells"][0]["case"])
+
+
 def targets(
     suite: str, scenarios: Sequence[str], faults: Sequence[str], guard: str
 ) -> tuple[Target, ...]:

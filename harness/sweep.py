@@ -11,6 +11,7 @@ import errno
 import random
 import re
 import secrets
+import shlex
 import threading
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from harness.deadline import Deadline
 from harness.effects import Guard
 from harness.faults import Fault, fault
 from harness.history import Event, History, read, split
+from harness.load import names
 from harness.model import ideal
 from harness.process import Runner
 from harness.program import FINALIZE
@@ -84,6 +86,7 @@ class Column:
     """One runtime under a sweep."""
 
     runtime: Runtime
+    reference: str
     request: Request
     store: Store
     world: World
@@ -333,6 +336,15 @@ class Column:
         for found in judging.bystanders(facts, plan.case, list(history)):
             history.append("bystander", **found)
 
+    def again(self, target: Target) -> str:
+        """Return the options by which ``bakeoff replay`` finds the same column and case."""
+        case = target.case
+        inner = case.id.partition("[")[2]
+        name = case.id if case.scenario.name in names("scenarios") else f"{case.ref}[{inner}"
+        options = ("--runtime", self.reference, "--scenario", name)
+        more = ("--guard", str(target.guard), "--profile", self.request.profile)
+        return shlex.join([*options, *more])
+
     def facts(self, plan: Plan, target: Target, name: str, depth: int, mode: str) -> dict[str, Any]:
         """Return what ``trial.json`` says."""
         runs = plan_runs(plan)
@@ -341,11 +353,13 @@ class Column:
             "key": plan.key,
             "ident": plan.ident,
             "runtime": self.runtime.name,
+            "reference": self.reference,
             "kind": str(self.runtime.kind),
             "guarantee": str(self.runtime.guarantee),
             "profile": plan.profile,
             "settings": dict(self.runtime.settings(plan.profile)),
             "case": target.case.id,
+            "again": self.again(target),
             "case_ref": target.case.ref,
             "tier": str(target.case.tier),
             "variant": target.case.variant,

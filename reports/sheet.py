@@ -178,10 +178,7 @@ def anchor(cell: Cell) -> str:
 
 def replay(row: Mapping[str, Any]) -> str:
     """Return the command that runs one schedule again, alone."""
-    return (
-        f"bakeoff replay {shlex.quote(row['schedule'])} --runtime {shlex.quote(row['runtime'])} "
-        f"--scenario {shlex.quote(row['case'])} --guard {row['guard']} --profile {row['profile']}"
-    )
+    return f"bakeoff replay {shlex.quote(row['schedule'])} {row['again']}"
 
 
 def read(results: Path) -> Sheet:

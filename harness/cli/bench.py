@@ -56,23 +56,25 @@ def bench() -> Iterator[Bench]:
         yield Bench(world, site, token_hex(24))
 
 
-def runtimes(chosen: Sequence[str], *, controls: bool) -> list[Runtime]:
-    """Return the runtimes that are named (all, without names), the controls among them."""
+def runtimes(chosen: Sequence[str], *, controls: bool) -> dict[str, Runtime]:
+    """Return the runtimes that are named (all, without names), the controls among them.
+
+    The keys are the references by which they can be named again.
+    """
     known = names("runtimes")
-    wanted = list(chosen) or list(known)
     found: dict[str, Runtime] = {}
-    for reference in wanted:
-        runtime: Runtime = load(resolve("runtimes", reference), "RUNTIME")
-        found[runtime.name] = runtime
+    for reference in list(chosen) or list(known):
+        full = resolve("runtimes", reference)
+        found[reference if reference in known else full] = load(full, "RUNTIME")
     if controls:
         for name, value in known.items():
             if name not in found:
-                runtime = load(value, "RUNTIME")
+                runtime: Runtime = load(value, "RUNTIME")
                 if runtime.kind is Kind.CONTROL:
                     found[name] = runtime
     # The slowest first, so that columns side by side end together.
     order = [Kind.SERVER, Kind.LIBRARY, Kind.CONTROL]
-    return sorted(found.values(), key=lambda runtime: order.index(runtime.kind))
+    return dict(sorted(found.items(), key=lambda item: order.index(item[1].kind)))
 
 
 def host() -> dict[str, Any]:
@@ -99,7 +101,7 @@ def git() -> dict[str, Any]:
     return {"head": head or None, "dirty": bool(ask("status", "--porcelain")) if head else None}
 
 
-def publish(store: Store) -> list[Path]:
+def write_reports(store: Store) -> list[Path]:
     """Write all reports that are installed; return their paths."""
     written: list[Path] = []
     for name, value in names("reports").items():

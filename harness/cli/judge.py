@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tarfile
 
@@ -11,7 +12,7 @@ from pathlib import Path
 import click
 
 from harness import judging, metrics
-from harness.cli.bench import publish
+from harness.cli.bench import write_reports
 from harness.cli.run import document, line, verdict
 from harness.history import read
 from harness.store import Store, StoreError
@@ -46,7 +47,7 @@ def analyze(results: Path, as_json: bool) -> None:
         code = exit_code(
             found, facts.get("planned", 0), facts.get("judged", 0), facts.get("budget", "")
         )
-        publish(store)
+        write_reports(store)
     measured = [cell for cell in found if cell.fault != "none"]
     if as_json:
         click.echo(json.dumps({**document(store, measured), "changed": changed}, indent=1))
@@ -63,7 +64,7 @@ def analyze(results: Path, as_json: bool) -> None:
 def report(results: Path) -> None:
     """Write the report of a results folder anew."""
     store = Store.open(results)
-    written = publish(store)
+    written = write_reports(store)
     if not written:
         msg = "no report is installed; install it with: pip install 'bakeoff[report]'"
         raise click.ClickException(msg)
@@ -96,10 +97,7 @@ def repro(schedule: str, runtime: str, results: Path, case_id: str, output: Path
     facts = folder.facts()
     target = output or Path(f"repro-{runtime}.tar.gz")
     columns = [c for c in store.facts()["columns"] if c["runtime"] == runtime]
-    again = (
-        f"bakeoff replay '{schedule}' --runtime {runtime} --scenario '{row['case']}' "
-        f"--guard {row['guard']} --profile {row['profile']}"
-    )
+    again = f"bakeoff replay {shlex.quote(schedule)} {facts['again']}"
     text = "\n".join(
         [
             f"# {runtime}: {', '.join(row['violated']) or row['outcome']}",

@@ -16,12 +16,12 @@ from harness.deadline import Deadline
 from harness.effects import Guard
 from harness.faults import fault
 from harness.model import ideal
-from harness.runtime import Kind, Runtime, RuntimeUnavailableError
+from harness.runtime import Kind, RuntimeUnavailableError
 from harness.scenario import Case
 from harness.schedule import WAITING, Schedule, ScheduleError, parse
 from harness.site import Lot
 from harness.store import Store
-from harness.suite import case
+from harness.suite import case, default_case
 from harness.sweep import Request, Target, slug
 from harness.trial import READY_S, arg_of
 
@@ -58,9 +58,8 @@ def check(schedule: Schedule, chosen: Case) -> None:
 @click.option(
     "--scenario",
     "scenario",
-    default="migration",
-    show_default=True,
-    help="NAME, NAME[TIER,variant] or ./file.py.",
+    default="",
+    help="NAME, NAME[TIER,variant] or ./file.py; the standard suite's first, if not given.",
 )
 @click.option("--guard", type=click.Choice(["none", "keys"]), default="none", show_default=True)
 @click.option("--profile", default="fast", show_default=True)
@@ -81,9 +80,9 @@ def replay(
     A schedule is STEP/PHASE#N:FAULT, joined by + for more than one fault, as the report
     prints it:  'truncate_source/after_effect#1:kill(worker)'
     """
-    wanted, chosen = parse(schedule), case(scenario)
+    wanted, chosen = parse(schedule), case(scenario or default_case())
     check(wanted, chosen)
-    runtime: Runtime = runtimes([name], controls=False)[0]
+    ((reference, runtime),) = runtimes([name], controls=False).items()
     if profile not in runtime.profiles:
         msg = f"{runtime.name} has no profile {profile!r}; it has {', '.join(runtime.profiles)}"
         raise click.UsageError(msg)
@@ -97,11 +96,13 @@ def replay(
             "argv": "bakeoff replay",
             "git": git(),
             "host": host(),
-            "columns": [describe(runtime, profile)],
+            "columns": [describe(reference, runtime, profile)],
         },
     )
     with store.owned(), bench() as bench_:
-        one = column(bench_, runtime, request, store, Screen(store, quiet=True), threading.Event())
+        one = column(
+            bench_, reference, runtime, request, store, Screen(store, quiet=True), threading.Event()
+        )
         lot = Lot(bench_.site, runtime.name, one.server_runner)
         try:
             with runtime.start(lot, profile) as one.backend:

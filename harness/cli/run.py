@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from harness.cli.bench import Bench, bench, git, host, publish, runtimes
+from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
 from harness.runtime import Runtime
 from harness.store import Store, StoreError
 from harness.suite import targets
@@ -117,6 +117,7 @@ class Screen:
 
 def column(
     bench_: Bench,
+    reference: str,
     runtime: Runtime,
     request: Request,
     store: Store,
@@ -126,6 +127,7 @@ def column(
     """Return the column of a runtime; controls are swept to depth 1 only."""
     return Column(
         runtime=runtime,
+        reference=reference,
         request=request,
         store=store,
         world=bench_.world,
@@ -139,10 +141,11 @@ def column(
     )
 
 
-def describe(runtime: Runtime, profile: str) -> dict[str, Any]:
+def describe(reference: str, runtime: Runtime, profile: str) -> dict[str, Any]:
     """Return what a column of the report says of a runtime."""
     return {
         "runtime": runtime.name,
+        "reference": reference,
         "kind": str(runtime.kind),
         "guarantee": str(runtime.guarantee),
         "version": runtime.version(),
@@ -294,7 +297,7 @@ def run(
         asked = store.facts()["asked"]
     chosen = targets(asked["suite"], asked["scenarios"], asked["faults"], asked["guard"] or "")
     found = runtimes(asked["names"], controls=asked["controls"])
-    for runtime in found:
+    for runtime in found.values():
         if asked["profile"] not in runtime.profiles:
             known = ", ".join(runtime.profiles)
             msg = f"{runtime.name} has no profile {asked['profile']!r}; it has {known}"
@@ -315,21 +318,21 @@ def run(
         "host": host(),
         "jobs": jobs,
         "started_at": datetime.now(UTC).isoformat(),
-        "columns": [describe(runtime, request.profile) for runtime in found],
+        "columns": [describe(*item, request.profile) for item in found.items()],
     }
     store = store or Store.create(results, facts)
     sys.exit(_sweep(store, request, found, jobs, as_json=as_json))
 
 
 def _sweep(
-    store: Store, request: Request, found: Sequence[Runtime], jobs: int, *, as_json: bool
+    store: Store, request: Request, found: Mapping[str, Runtime], jobs: int, *, as_json: bool
 ) -> int:
     began_s = time.monotonic()
     stop = threading.Event()
     screen = Screen(store, quiet=as_json)
     with store.owned(), bench() as bench_:
         store.reindex()
-        columns = [column(bench_, runtime, request, store, screen, stop) for runtime in found]
+        columns = [column(bench_, *item, request, store, screen, stop) for item in found.items()]
         try:
             with screen.progress:
                 sweep_all(columns, jobs, stop)
@@ -357,7 +360,7 @@ def _sweep(
             budget=budget,
             took_s=round(time.monotonic() - began_s, 1),
         )
-        written = publish(store)
+        written = write_reports(store)
     if as_json:
         click.echo(json.dumps(document(store, measured), indent=1))
     else:

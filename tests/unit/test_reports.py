@@ -78,6 +78,7 @@ def row(runtime="acme", schedule="pay/before_effect#1:kill(worker)", **more):
         "surprising": False,
         "exact": True,
         "why": "",
+        "again": "--runtime acme --scenario pay[O] --guard none --profile fast",
         "run": "t-r0000",
         "metrics": {
             "cold_start": None,
