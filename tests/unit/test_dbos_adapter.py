@@ -55,7 +55,7 @@ def test_every_state_has_a_status(
 )
 def test_a_run_moves_only_where_a_worker_lives(
     status: str,
-    staffed: bool,  # noqa: FBT001 - a column of the table
+    staffed: bool,
     expected: str,
 ) -> None:
     """Without a worker nothing moves; with one, only a queued run is known to."""

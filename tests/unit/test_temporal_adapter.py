@@ -9,6 +9,7 @@ from runtimes.temporal import adapter
 from runtimes.temporal.adapter import RUNTIME
 from runtimes.temporal.settings import PROFILES, VARIABLE, Place, named, view
 
+
 HELD = {"state": "PENDING_ACTIVITY_STATE_STARTED", "attempt": 1, "lastWorkerIdentity": "w-1"}
 BACKING_OFF = {
     "state": "PENDING_ACTIVITY_STATE_SCHEDULED",

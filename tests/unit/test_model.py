@@ -1,0 +1,506 @@
+"""The model: what should happen follows from guarantee, tier, guard and fault.
+
+These lists of expected violations are claims about the model; no other place has any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+
+from harness.effects import Effect, Guard, Json, Op, Tier
+from harness.faults import FAULTS
+from harness.history import Event
+from harness.model import ModelError, _Run, _World, expect, ideal
+from harness.oracle import Expectation
+from harness.program import emit, invoke, sleep, step
+from harness.runtime import Guarantee, Witness
+from harness.scenario import Answer, Case, Program, Scenario, cases
+from harness.schedule import PHASES, Point, Schedule, Stage, parse, visited
+from scenarios import approval, fan_out, migration
+
+
+SCENARIOS = {s.name: s for s in (migration.SCENARIO, fan_out.SCENARIO, approval.SCENARIO)}
+KEPT = [Guarantee.MEMO, Guarantee.AT_LEAST_ONCE]
+IRREVERSIBLE = ("truncate_source", "cut_over", "notify")
+EVERYONE = dict.fromkeys(PHASES, Witness.WORLD)
+ARG: dict[str, Json] = {"run": "r"}
+
+
+@cache
+def case(text: str) -> Case:
+    """Return the case of ``NAME[inner]``."""
+    name, _, inner = text.partition("[")
+    return cases(SCENARIOS[name], "test", inner.rstrip("]"))[0]
+
+
+@cache
+def points(text: str) -> tuple[Point, ...]:
+    """Return all points of a case, from its ideal run."""
+    end = ideal(case(text), "r", ARG)
+    found = [
+        Point(name, phase)
+        for name in end.steps
+        for phase in ("before_effect", "after_effect", "after_ack")
+    ]
+    return (*found, *(Point(name, "waiting") for name in end.waits), Point("", "finalize"))
+
+
+def expected(
+    text: str,
+    schedule: Schedule | str,
+    guarantee: Guarantee,
+    guard: Guard = Guard.NONE,
+    settings: Mapping[str, Json] = {},
+    events: Sequence[Event] = (),
+) -> Expectation:
+    """Return the expectation of a case under a schedule."""
+    plan = parse(schedule) if isinstance(schedule, str) else schedule
+    return expect(case(text), plan, guarantee, guard, settings, "r", ARG, events)
+
+
+def over(
+    text: str, fault: str, guarantee: Guarantee, guard: Guard = Guard.NONE, **settings: Json
+) -> dict[str, Expectation]:
+    """Return the expectation at every point at which a fault may come."""
+    return {
+        str(point): expected(text, Schedule((Stage(point, fault),)), guarantee, guard, settings)
+        for point in points(text)
+        if point.phase in FAULTS[fault].phases
+    }
+
+
+def violating(found: Mapping[str, Expectation], oracle: str = "") -> set[str]:
+    """Return the points at which something (or one oracle) is violated."""
+    return {
+        point
+        for point, each in found.items()
+        if (oracle in each.violated if oracle else each.violated)
+    }
+
+
+def at(steps: Iterable[str], *phases: str) -> set[str]:
+    """Return the points of steps at phases."""
+    return {f"{name}/{phase}#1" for name in steps for phase in phases}
+
+
+def history(
+    text: str, schedule: Schedule | str, guarantee: Guarantee, guard: Guard = Guard.NONE
+) -> list[Event]:
+    """Return the model's own history under the first happening of each fault."""
+    plan = parse(schedule) if isinstance(schedule, str) else schedule
+    stages = [(s.point, FAULTS[s.fault].happenings({})[0]) for s in plan.stages]
+    world = _World.of(case(text), {})
+    _Run(world, "r", guarantee, guard, stages, ARG).finish()
+    return list(world.history)
+
+
+# The ideal run -------------------------------------------------------------------------------
+
+
+def test_ideal_of_the_migration() -> None:
+    """Thirteen steps, of which six are owed, end in the moved world."""
+    end = ideal(case("migration[O]"), "r", ARG)
+    assert (13, 6, (), ()) == (len(end.steps), len(end.owed), end.waits, end.children)
+    assert ("truncate_source", "cut_over", "notify") == end.steps[-3:]
+    assert end.output == {"tables": ["orders", "users"], "cut_over": "ok", "told": "ok"}
+    assert [] == end.world["source/users"]
+    assert ["ada", "grace", "edsger"] == end.world["target-r/users"]
+    assert 40 == len(points("migration[O]"))
+
+
+def test_ideal_of_the_throttled_migration() -> None:
+    """The trace follows the refusal, the end is that of a world that does not refuse."""
+    end = ideal(case("migration[O,throttled]"), "r", ARG)
+    assert "notify_again" == end.steps[-1]
+    assert ("wait_for_mail",) == end.waits
+    assert end.before["wait_for_mail"] == end.steps[:13]
+    assert ("r", "notify_again") in end.owed
+    assert ("r", "notify") not in end.owed
+    assert "ok" == end.output["told"]  # type: ignore[index, call-overload]
+
+
+def test_ideal_with_recorded_replies() -> None:
+    """What is owed follows from what was really answered, the end from the real decision."""
+    order = ["users", "orders"]
+    events = [
+        Event(0, 0, "call", "r", {"step": "decide_order", "op": "ask"}),
+        Event(
+            1, 1, "reply", "r", {"step": "decide_order", "reply": {"status": "ok", "value": order}}
+        ),
+        Event(2, 2, "reply", "r", {"step": "cut_over", "reply": {"status": "rejected"}}),
+        Event(3, 3, "reply", "r", {"step": "notify", "reply": {"status": "hang"}}),
+        Event(4, 4, "reply", "r", {"step": "notify", "phase": "after_ack", "reply": {}}),
+    ]
+    end = ideal(case("migration[O]"), "r", ARG, events)
+    assert ("copy_users", "copy_orders") == end.steps[6:8]
+    assert ("r", "cut_over") not in end.owed
+    assert ("r", "notify") in end.owed
+
+
+def test_ideal_of_the_fan_out() -> None:
+    """The branches of a gather form one group."""
+    end = ideal(case("fan_out[O]"), "r", ARG)
+    assert {"charge": "charge", "ship": "charge", "announce": "charge"} == end.groups
+
+
+def test_ideal_of_the_approval() -> None:
+    """Waits are noted with what comes before them; the signal answers the second."""
+    end = ideal(case("approval[O]"), "r", ARG)
+    assert ("reviewed reviewer", "reviewed manager") == end.waits
+    assert ("ask_reviewer", "ask_manager") == end.before["reviewed manager"]
+    assert {"published": True, "by": "manager"} == end.output
+
+
+async def _parent(_: Any) -> Any:
+    await emit("paid", "k", {"n": 1})
+    return await invoke("helper", "child", 3)
+
+
+async def _child(arg: Any) -> Any:
+    await step("write", Op("append", Effect.IRREVERSIBLE), {"path": "log", "value": arg})
+    return [arg]
+
+
+FAMILY = Case(
+    scenario=Scenario(
+        name="family",
+        programs=(
+            Program(name="parent", body=_parent),
+            Program(name="child", body=_child),
+            Program(name="listener", body=_child, on=("paid",)),
+        ),
+        world={"log": []},
+    ),
+    ref="test",
+    tier=Tier.O,
+)
+
+
+def test_children() -> None:
+    """Events and calls start children, whose ids follow from their parent's."""
+    end = ideal(FAMILY, "r", ARG)
+    assert ("r.paid.k.listener", "r.helper") == end.children
+    assert [{"n": 1}, 3] == end.world["log"]
+    assert [3] == end.output
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_golden(guarantee: Guarantee) -> None:
+    """Without a fault nothing is violated, whatever is promised."""
+    for text in ("migration[O]", "migration[O,throttled]", "fan_out[O]", "approval[O]"):
+        plain = expected(text, Schedule(), guarantee)
+        assert (True, {"completed"}, frozenset(), frozenset()) == (
+            plain.exact,
+            plain.ends,
+            plain.violated,
+            plain.permitted,
+        )
+
+
+# migration[O] under kill(worker) -------------------------------------------------------------
+
+
+def test_restart() -> None:
+    """From truncate_source/after_effect on all is harmed, earlier only by stale decisions."""
+    found = over("migration[O]", "kill(worker)", Guarantee.RESTART)
+    order = list(found)
+    sealed = order.index("decide_order/after_ack#1")
+    harmed = order.index("truncate_source/after_effect#1")
+    assert (40, 14, 31) == (len(order), sealed, harmed)
+    assert [frozenset()] * 14 == [found[p].violated for p in order[:sealed]]
+    assert [{"stale_decision"}] * 17 == [found[p].violated for p in order[sealed:harmed]]
+    assert [{"duplicate_effect", "parity", "stale_decision"}] * 9 == [
+        found[p].violated for p in order[harmed:]
+    ]
+    assert {frozenset({"completed"})} == {each.ends for each in found.values()}
+
+
+@pytest.mark.parametrize("guarantee", KEPT)
+def test_memo(guarantee: Guarantee) -> None:
+    """Exactly the three writes whose answer was lost are applied twice."""
+    found = over("migration[O]", "kill(worker)", guarantee)
+    assert at(IRREVERSIBLE, "after_effect") == violating(found)
+    assert at(IRREVERSIBLE, "after_effect") == violating(found, "duplicate_effect")
+    assert at(["notify"], "after_effect") == violating(found, "parity")
+    assert {frozenset({"completed"})} == {each.ends for each in found.values()}
+
+
+def test_effect_once() -> None:
+    """At six points nobody can know, and a human is told; the other 34 complete."""
+    found = over("migration[O]", "kill(worker)", Guarantee.EFFECT_ONCE)
+    doubtful = at(IRREVERSIBLE, "before_effect", "after_effect")
+    assert set() == violating(found)
+    assert doubtful == {p for p, each in found.items() if each.ends == {"escalated"}}
+    assert 34 == sum(each.ends == {"completed"} for each in found.values())
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_kill_is_exact(guarantee: Guarantee) -> None:
+    """A kill can mean one thing only: what is permitted must occur."""
+    for each in over("migration[O]", "kill(worker)", guarantee).values():
+        assert each.exact
+        assert each.violated == each.permitted
+
+
+# Tiers and guards ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guarantee", [*KEPT, Guarantee.EFFECT_ONCE])
+def test_keys(guarantee: Guarantee) -> None:
+    """With keys that the provider honours every point is clean and completes."""
+    found = over("migration[K]", "kill(worker)", guarantee, Guard.KEYS)
+    assert set() == violating(found)
+    assert {frozenset({"completed"})} == {each.ends for each in found.values()}
+
+
+def test_keys_and_restart() -> None:
+    """Keys stop the duplicates of a restart, not its stale decisions."""
+    found = over("migration[K]", "kill(worker)", Guarantee.RESTART, Guard.KEYS)
+    assert {frozenset(), frozenset({"stale_decision"})} == {e.violated for e in found.values()}
+    assert 26 == len(violating(found))
+
+
+def test_tier_k_without_keys() -> None:
+    """A tier alone guards nothing: without keys it is as opaque."""
+    kept = over("migration[K]", "kill(worker)", Guarantee.MEMO)
+    assert at(IRREVERSIBLE, "after_effect") == violating(kept)
+
+
+def test_keys_without_tier_k() -> None:
+    """A key alone guards nothing: a provider that ignores it applies twice."""
+    kept = over("migration[O]", "kill(worker)", Guarantee.MEMO, Guard.KEYS)
+    assert at(IRREVERSIBLE, "after_effect") == violating(kept)
+
+
+def test_tier_q() -> None:
+    """A provider that can be asked settles what was applied; what was not, a human must."""
+    found = over("migration[Q]", "kill(worker)", Guarantee.EFFECT_ONCE)
+    assert set() == violating(found)
+    assert at(IRREVERSIBLE, "before_effect") == {
+        point for point, each in found.items() if each.ends == {"escalated"}
+    }
+
+
+def test_tier_v() -> None:
+    """A version refuses the second switch: no duplicate, but the run believes it failed."""
+    found = over("migration[V]", "kill(worker)", Guarantee.MEMO)
+    assert {"parity"} == found["cut_over/after_effect#1"].violated
+    assert {"duplicate_effect"} == found["truncate_source/after_effect#1"].violated
+
+
+# Variants and other faults -------------------------------------------------------------------
+
+
+def test_throttled_at_the_wait() -> None:
+    """A memo that dies while it waits for the mail loses and repeats nothing."""
+    found = over("migration[O,throttled]", "kill(worker)", Guarantee.MEMO)
+    assert 44 == len(found)
+    assert frozenset() == found["wait_for_mail/waiting#1"].violated
+    assert {"duplicate_effect", "parity"} == found["notify_again/after_effect#1"].violated
+
+
+def test_throttled_and_asked_again() -> None:
+    """A refusal whose answer was lost is called again: what is owed follows the second answer."""
+    schedule = "notify/after_effect#1:kill(worker)"
+    told = history("migration[O,throttled]", schedule, Guarantee.MEMO)
+    found = expected("migration[O,throttled]", schedule, Guarantee.MEMO, events=told)
+    assert ("r", "notify") in found.owed
+    assert ("r", "notify_again") not in found.owed
+    assert frozenset() == found.violated
+
+
+def test_drift() -> None:
+    """What was read and kept is stale once a stranger has written; later it is only lost."""
+    found = over("migration[O]", "drift(world)", Guarantee.MEMO)
+    order = list(found)
+    read, cut = order.index("read_dns/after_ack#1"), order.index("cut_over/after_effect#1")
+    assert set(order[read : cut + 1]) == violating(found, "stale_decision")
+    assert {"parity"} == found["cut_over/after_ack#1"].violated
+    assert all(each.exact for each in found.values())
+
+
+def test_drift_under_tier_v() -> None:
+    """A version refuses the stale switch: nothing rests on a false premise."""
+    found = over("migration[V]", "drift(world)", Guarantee.MEMO)
+    assert set() == violating(found, "stale_decision")
+    assert {"lost_effect", "parity"} == found["cut_over/before_effect#1"].violated
+
+
+def test_late_request() -> None:
+    """A request that arrives after its successor's is a zombie's write, and a second one."""
+    found = over("migration[O]", "late(request)", Guarantee.MEMO)
+    writes = ("create_target", "copy_orders", "copy_users", *IRREVERSIBLE)
+    assert 13 == len(found)
+    assert at(writes, "before_effect") == violating(found, "zombie_write")
+    assert at(IRREVERSIBLE, "before_effect") == violating(found, "duplicate_effect")
+    assert {"duplicate_effect", "zombie_write"} == found["cut_over/before_effect#1"].violated
+
+
+def test_late_request_that_was_escalated() -> None:
+    """Who escalates has no successor's write that a late one could follow."""
+    found = over("migration[O]", "late(request)", Guarantee.EFFECT_ONCE)
+    for point in at(IRREVERSIBLE, "before_effect"):
+        assert (frozenset(), {"escalated"}) == (found[point].violated, found[point].ends)
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+@pytest.mark.parametrize("text", ["migration[O]", "fan_out[O]"])
+def test_pause_permits_what_a_kill_does(text: str, guarantee: Guarantee) -> None:
+    """A frozen worker may turn out dead: its alternatives are a superset of a kill's."""
+    killed = over(text, "kill(worker)", guarantee)
+    for point, paused in over(text, "pause(worker)", guarantee).items():
+        assert killed[point].permitted <= paused.permitted
+        assert killed[point].ends <= paused.ends
+        assert not paused.exact
+
+
+def test_pause_wakes_a_zombie() -> None:
+    """A frozen worker that wakes up may write once more; nothing of it must happen."""
+    found = over("migration[O]", "pause(worker)", Guarantee.MEMO)
+    assert "zombie_write" in found["notify/before_effect#1"].permitted
+    assert set() == violating(found)
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_hang_without_timer(guarantee: Guarantee) -> None:
+    """Nobody notices a handler that never answers: the run stays where it is."""
+    found = over("migration[O]", "hang(handler)", guarantee, hang_timer_s=None)
+    assert 26 == len(found)
+    assert {frozenset({"hung_handler", "broken_chain"})} == {e.violated for e in found.values()}
+    assert {frozenset({"running"})} == {e.ends for e in found.values()}
+
+
+def test_hang_with_timer() -> None:
+    """A timer calls again: what was applied already is applied twice."""
+    found = over("migration[O]", "hang(handler)", Guarantee.MEMO, hang_timer_s=2.0)
+    assert at(IRREVERSIBLE, "after_effect") == violating(found)
+    assert {frozenset({"completed"})} == {e.ends for e in found.values()}
+    assert {2.0} == {e.hang_timer_s for e in found.values()}
+
+
+def test_lost_reply() -> None:
+    """A lost reply is called again in place: twice, or a human is told."""
+    kept = over("migration[O]", "lose(reply)", Guarantee.MEMO)
+    once = over("migration[O]", "lose(reply)", Guarantee.EFFECT_ONCE)
+    assert at(IRREVERSIBLE, "after_effect") == violating(kept)
+    assert set() == violating(once)
+    assert at(IRREVERSIBLE, "after_effect") == {
+        point for point, each in once.items() if each.ends == {"escalated"}
+    }
+
+
+@pytest.mark.parametrize("fault", ["terminate(worker)", "kill(server)"])
+def test_racy_faults_demand_nothing_that_a_race_avoids(fault: str) -> None:
+    """Where the worker may survive, a duplicate is permitted and never demanded."""
+    found = over("migration[O]", fault, Guarantee.MEMO)
+    assert set() == violating(found)
+    assert "duplicate_effect" in found["notify/after_effect#1"].permitted
+
+
+def test_fan_out() -> None:
+    """Siblings of the broken branch are done before: only the branch itself is repeated."""
+    found = over("fan_out[O]", "kill(worker)", Guarantee.MEMO)
+    branches = ("charge", "ship", "announce")
+    assert 16 == len(found)
+    assert at(branches, "after_effect") == violating(found)
+    for name in branches:
+        told = history("fan_out[O]", f"{name}/after_effect#1:kill(worker)", Guarantee.MEMO)
+        applied = [e.data["step"] for e in told if e.kind == "apply" and e.data["step"] in branches]
+        assert {**dict.fromkeys(branches, 1), name: 2} == {b: applied.count(b) for b in branches}
+
+
+def test_fan_out_that_restarts() -> None:
+    """A restart repeats every sibling, whichever branch was broken."""
+    found = over("fan_out[O]", "kill(worker)", Guarantee.RESTART)
+    assert at(("charge", "ship", "announce"), "before_effect") <= violating(found)
+
+
+def test_approval() -> None:
+    """A run that dies while it waits for a human goes on waiting."""
+    found = over("approval[O]", "kill(worker)", Guarantee.MEMO)
+    assert at(("ask_reviewer", "ask_manager", "publish"), "after_effect") == violating(found)
+    assert frozenset() == found["reviewed manager/waiting#1"].violated
+
+
+# Depth 2 -------------------------------------------------------------------------------------
+
+
+def seconds(text: str, guarantee: Guarantee) -> list[Schedule]:
+    """Return every second kill after every first one, as the model's histories show them."""
+    found = []
+    for point in points(text):
+        first = Schedule((Stage(point, "kill(worker)"),))
+        left = visited(history(text, first, guarantee), (), EVERYONE, [point])
+        found += [Schedule((*first.stages, Stage(p, "kill(worker)"))) for p in left]
+    return found
+
+
+@pytest.mark.parametrize("guarantee", KEPT)
+def test_depth_two(guarantee: Guarantee) -> None:
+    """A run that keeps what it did has ever fewer points left: 820 schedules, not 1,600."""
+    found = seconds("migration[O]", guarantee)
+    assert 820 == len(found) == len({str(schedule) for schedule in found})
+
+
+def test_depth_two_of_a_restart() -> None:
+    """A run that begins again passes all 40 points after every first kill."""
+    assert 1600 == len(seconds("migration[O]", Guarantee.RESTART))
+
+
+def test_two_kills() -> None:
+    """Each lost answer counts: the second application may be the third."""
+    schedule = "notify/after_effect#1:kill(worker)+notify/after_effect#2:kill(worker)"
+    told = history("migration[O]", schedule, Guarantee.MEMO)
+    assert 3 == sum(e.kind == "apply" and e.data["step"] == "notify" for e in told)
+    assert {"duplicate_effect", "parity"} == expected(
+        "migration[O]", schedule, Guarantee.MEMO
+    ).violated
+
+
+def test_too_many_ways() -> None:
+    """More combinations than can be followed are refused, with the schedule's id."""
+    names = ("read_tables", "read_grants", "read_dns")
+    schedule = "+".join(f"{name}/before_effect#1:pause(worker)" for name in names)
+    with pytest.raises(ModelError) as caught:
+        expected("migration[O]", schedule, Guarantee.MEMO)
+    assert f"{schedule}: more than 64 ways" in str(caught.value)
+
+
+# Histories of the model ----------------------------------------------------------------------
+
+
+def test_its_history_is_like_a_real_one() -> None:
+    """Calls are numbered, carry their incarnation, and the fault stands between them."""
+    told = history("migration[O]", "notify/before_effect#1:kill(worker)", Guarantee.MEMO)
+    calls = [
+        (e.data["nth"], e.data["incarnation"])
+        for e in told
+        if e.kind == "call" and e.data["step"] == "notify"
+    ]
+    assert [(1, "1"), (2, "2")] == calls
+    assert 1 == sum(e.kind == "fault" for e in told)
+    assert 1 == sum(e.kind == "apply" and e.data["step"] == "notify" for e in told)
+
+
+async def _napper(_: Any) -> Any:
+    await sleep("nap", 25 * 3600.0)
+    write = await step("write", Op("append", Effect.IRREVERSIBLE), {"path": "log", "value": 1})
+    return write.status
+
+
+def test_refusals_count_per_call() -> None:
+    """A variant that refuses the second call refuses the one after the kill."""
+    scenario = Scenario(
+        name="napper",
+        programs=(Program(name="napper", body=_napper),),
+        world={"log": []},
+        variants={"broken": (Answer(step="write", status="failed", nth=2),)},
+    )
+    (broken,) = cases(scenario, "test", "broken")
+    schedule = parse("write/after_effect#1:kill(worker)")
+    found = expect(broken, schedule, Guarantee.MEMO, Guard.NONE, {}, "r", ARG)
+    assert {"parity"} == found.violated

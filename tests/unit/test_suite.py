@@ -1,0 +1,92 @@
+"""Suites: the cells that a sweep has, from names or from the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.effects import Guard
+from harness.faults import FAULTS, FaultError
+from harness.load import LoadError
+from harness.scenario import ScenarioError
+from harness.suite import DEFAULT_FAULTS, case, default_case, suites, targets
+
+
+@pytest.mark.parametrize("name", list(suites()))
+def test_every_suite_can_be_planned(name: str) -> None:
+    """Each suite of the file names cases, guards and faults that exist."""
+    found = targets(name, [], [], "")
+    assert found
+    assert {fault for target in found for fault in target.faults} <= set(FAULTS)
+    assert len(found) == len({(t.case.id, t.guard) for t in found})
+    assert suites()[name]["about"]
+
+
+def test_smoke() -> None:
+    """The smoke suite is one cell."""
+    (found,) = targets("smoke", [], [], "")
+    assert ("migration[O]", Guard.NONE, ("kill(worker)",)) == (
+        found.case.id,
+        found.guard,
+        found.faults,
+    )
+
+
+def test_full_has_every_fault() -> None:
+    """The full suite tries every fault that there is."""
+    assert set(FAULTS) == set(targets("full", [], [], "")[0].faults)
+
+
+def test_scenarios_instead_of_a_suite() -> None:
+    """Named scenarios are tried with the default faults, unguarded."""
+    first, second = targets("smoke", ["fan_out", "migration[K,throttled]"], [], "")
+    assert ("fan_out[O]", "migration[K,throttled]") == (first.case.id, second.case.id)
+    assert (Guard.NONE, DEFAULT_FAULTS) == (first.guard, first.faults)
+
+
+def test_named_faults_and_guard() -> None:
+    """Named faults and a named guard replace those of the suite."""
+    found = targets("standard", [], ["lose(reply)"], "keys")
+    assert {("lose(reply)",)} == {target.faults for target in found}
+    assert {Guard.KEYS} == {target.guard for target in found}
+
+
+def test_default_case() -> None:
+    """Where no case is named, the standard suite's first is meant."""
+    assert default_case() == "migration[O]"
+
+
+def test_unknown_suite() -> None:
+    """An unknown suite is refused, with those there are."""
+    with pytest.raises(LoadError) as caught:
+        targets("huge", [], [], "")
+    assert f"unknown suite 'huge'; known: {', '.join(suites())}" == str(caught.value)
+
+
+def test_unknown_fault() -> None:
+    """An unknown fault is refused before anything is loaded."""
+    with pytest.raises(
+        FaultError, match=r"unknown fault 'kill\(everyone\)'; known: kill\(worker\)"
+    ):
+        targets("huge", ["nowhere"], ["kill(everyone)"], "")
+
+
+def test_unknown_scenario() -> None:
+    """An unknown scenario is refused, with those there are."""
+    with pytest.raises(LoadError, match=r"unknown scenario 'nowhere'; known: .*migration"):
+        case("nowhere[O]")
+
+
+def test_unknown_tier() -> None:
+    """A tier or variant that the scenario does not have is refused."""
+    with pytest.raises(ScenarioError, match="'Z' is no tier and no variant"):
+        case("migration[Z]")
+
+
+def test_a_file(tmp_path: Path) -> None:
+    """A scenario may be a file of one's own, with a tier."""
+    path = tmp_path / "mine.py"
+    path.write_text("from scenarios.fan_out import SCENARIO\n")
+    found = case(f"{path}[K]")
+    assert ("fan_out[K]", f"{path}:") == (found.id, found.ref)
