@@ -130,12 +130,15 @@ def read(path: Path) -> list[Event]:
 
 
 def split(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """Return a history per run: its own events and those of the whole trial, in order."""
+    """Return a history per run, in order: its own events, its children's, the whole trial's.
+
+    A child's id is its parent's, a dot, and a name.
+    """
     shared: list[Event] = []
     runs: dict[str, list[Event]] = {}
     for event in events:
         if event.run:
-            runs.setdefault(event.run, []).append(event)
+            runs.setdefault(event.run.partition(".")[0], []).append(event)
         else:
             shared.append(event)
     return {

@@ -7,7 +7,6 @@ whether anything passes, does.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from enum import StrEnum
 from types import TracebackType
@@ -103,34 +102,34 @@ class TcpLink:
         if self.mode is Mode.CUT or self._upstream is None:
             writer.transport.abort()
             return
+        upstream, ends = self._upstream, {writer}
+        self._open.add(writer)
         try:
-            up_reader, up_writer = await asyncio.open_connection(
-                self._upstream.host, self._upstream.port
-            )
-        except OSError:
-            writer.transport.abort()
-            return
-        self._open |= {writer, up_writer}
-        try:
+            up_reader, up_writer = await asyncio.open_connection(upstream.host, upstream.port)
+            ends.add(up_writer)
+            if writer.is_closing() or upstream != self._upstream:
+                return  # it was cut, or led elsewhere, while this one was being opened
+            self._open.add(up_writer)
             await asyncio.gather(
                 self._pump(reader, up_writer, reply=False),
                 self._pump(up_reader, writer, reply=True),
             )
+        except OSError:
+            return  # a reset of one side is a reset of both: see below
         finally:
-            self._open -= {writer, up_writer}
-            writer.transport.abort()
-            up_writer.transport.abort()
+            self._open -= ends
+            for end in ends:
+                end.transport.abort()
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reply: bool
     ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(CHUNK):
-                if self.mode is Mode.BLACK_HOLE or (self.mode is Mode.HALF_OPEN and reply):
-                    continue
-                if self.mode is Mode.SLOW:
-                    await asyncio.sleep(self.delay_s)
-                writer.write(data)
-                await writer.drain()
-            if writer.can_write_eof():
-                writer.write_eof()
+        while data := await reader.read(CHUNK):
+            if self.mode is Mode.BLACK_HOLE or (self.mode is Mode.HALF_OPEN and reply):
+                continue
+            if self.mode is Mode.SLOW:
+                await asyncio.sleep(self.delay_s)
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -60,6 +61,10 @@ def load(reference: str, default: str) -> Any:  # noqa: ANN401 - whatever is the
         raise LoadError(msg) from error
     except ImportError as error:
         msg = f"{place} cannot be imported: {error}"
+        raise LoadError(msg) from error
+    except Exception as error:  # whatever a stranger's file does when it is imported
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        msg = f"{line.filename}, line {line.lineno}: {type(error).__name__}: {error}"
         raise LoadError(msg) from error
     wanted = attribute or default
     if not hasattr(module, wanted):

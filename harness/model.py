@@ -98,7 +98,10 @@ class _World:
         return cls(case, cell, History(), recorded)
 
     def perform(self, call: Call) -> dict[str, Json]:
-        nth = sum(e.kind == "call" and e.data["step"] == call.step for e in self.history) + 1
+        nth = 1 + sum(
+            event.kind == "call" and (event.run, event.data["step"]) == (call.run, call.step)
+            for event in self.history
+        )
         self.history.append("call", call.run, nth=nth, **call.to_json())
         return self.apply(call)
 
@@ -337,19 +340,23 @@ class _Ops:
     async def emit(self, command: Emit) -> None:
         for program in self.run.world.case.scenario.consumers(command.event):
             name = f"{command.event}.{command.key}.{program.name}"
-            self.child(name, program.name, command.payload)
+            self.child(name, program.name, command.payload, awaited=False)
 
     async def invoke(self, command: Invoke) -> Json:
         self.wait(command.name)
-        return self.child(command.name, command.program, command.arg)
+        return self.child(command.name, command.program, command.arg, awaited=True)
 
-    def child(self, name: str, program: str, arg: Json) -> Json:
+    def nested(self, run: _Run, *, awaited: bool) -> _Ops:
+        del awaited
+        return _Ops(run)
+
+    def child(self, name: str, program: str, arg: Json, *, awaited: bool) -> Json:
         ident = f"{self.run.run}.{name}"
         if ident not in self.run.children:
             self.run.children.append(ident)
             child = _Run(self.run.world, ident, self.run.guarantee, self.run.guard, (), arg)
             body = self.run.world.case.scenario.program(program).body
-            self.run.answers[ident] = _drive(play(body, arg, _Ops(child)))
+            self.run.answers[ident] = _drive(play(body, arg, self.nested(child, awaited=awaited)))
             self.run.children += child.children
         return self.run.answers[ident]
 
@@ -393,7 +400,7 @@ class _Ops:
 class _Trace(_Ops):
     """The ideal run, which also notes what comes before what."""
 
-    def __init__(self, run: _Run, replies: Mapping[str, dict[str, Json]]) -> None:
+    def __init__(self, run: _Run, replies: Mapping[tuple[str, str], dict[str, Json]]) -> None:
         super().__init__(run)
         self.replies = replies
         self.steps: list[str] = []
@@ -404,11 +411,18 @@ class _Trace(_Ops):
 
     async def step(self, command: Step) -> dict[str, Json]:
         reply = await super().step(command)
-        reply = self.replies.get(command.name, reply)
+        reply = self.replies.get((self.run.run, command.name), reply)
         self.steps.append(command.name)
         if command.op.effect.writes and reply["status"] == "ok":
             self.owed.append((self.run.run, command.name))
         return reply
+
+    def nested(self, run: _Run, *, awaited: bool) -> _Ops:
+        """Follow an awaited child too: what it owes, a completed parent owes."""
+        inner = _Trace(run, self.replies)
+        if awaited:
+            inner.owed = self.owed
+        return inner
 
     def wait(self, name: str) -> None:
         self.waits.append(name)
@@ -427,14 +441,14 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
     The end (world and output) is that of a world that answers without refusals and with
     the recorded decisions; what is owed follows from all recorded replies.
     """
-    replies: dict[str, dict[str, Json]] = {}
+    replies: dict[tuple[str, str], dict[str, Json]] = {}
     decisions: dict[str, Json] = {}
     asked = {e.data["step"] for e in events if e.kind == "call" and e.data["op"] == "ask"}
     for event in events:
-        if event.kind != "reply" or event.run != run or "phase" in event.data:
+        if event.kind != "reply" or "phase" in event.data:
             continue
         if event.data["reply"]["status"] != "hang":
-            replies[event.data["step"]] = event.data["reply"]
+            replies[event.run, event.data["step"]] = event.data["reply"]
             if event.data["step"] in asked and event.data["reply"]["status"] == "ok":
                 decisions[event.data["step"]] = event.data["reply"]["value"]
     end = _Run(_World.of(case, decisions, answers=False), run, Guarantee.MEMO, Guard.NONE, (), arg)

@@ -10,7 +10,7 @@ A step's final failure is data (``Result.status``), never an exception: bodies b
 
 from __future__ import annotations
 
-import json
+import math
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -188,6 +188,26 @@ def draw(name: str = "draw") -> Draw:
     return Draw(name=name)
 
 
+def not_json(value: object, place: str = "it") -> str:
+    """Return what keeps a value from surviving JSON unchanged, or an empty string.
+
+    Stricter than ``json.dumps``: a tuple would come back as a list, a key 1 as "1".
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"{place} is {value!r}"
+    if isinstance(value, list):
+        items = list(enumerate(value))
+    elif isinstance(value, dict):
+        if bad := [key for key in value if not isinstance(key, str)]:
+            return f"{place} has the key {bad[0]!r}"
+        items = list(value.items())
+    else:
+        return f"{place} is {value!r}, a {type(value).__name__}"
+    return next((flaw for key, item in items if (flaw := not_json(item, f"{place}[{key!r}]"))), "")
+
+
 Body = Callable[[Any], Coroutine[Any, Any, Json]]
 One = Callable[[Command], Awaitable[Any]]
 
@@ -239,14 +259,12 @@ class _Player:
             ("arg", getattr(command, "arg", None)),
             ("payload", getattr(command, "payload", None)),
         ):
-            try:
-                json.dumps(value, allow_nan=False)
-            except (TypeError, ValueError) as error:
+            if flaw := not_json(value):
                 msg = (
-                    f"{label} of {command.name!r} must be JSON (null, bool, number, str, list, "
-                    f"dict with str keys), but {value!r} is not ({error}); convert it first"
+                    f"{label} of {command.name!r} must be JSON (null, bool, finite number, str, "
+                    f"list, dict with str keys), but {flaw}; convert it first"
                 )
-                raise ProgramError(msg) from error
+                raise ProgramError(msg)
         if isinstance(command, Gather):
             for inner in command.commands:
                 if isinstance(inner, Gather):
@@ -322,11 +340,12 @@ async def play(body: Body, arg: Json, ops: Ops) -> Json:
             answer = await player.one(player.admit(awaited))
     finally:
         coroutine.close()
-    try:
-        json.dumps(output, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        msg = f"a program must return JSON, but it returned {output!r} ({error})"
-        raise ProgramError(msg) from error
+    if flaw := not_json(output):
+        msg = (
+            f"a program must return JSON (null, bool, finite number, str, list, dict with str "
+            f"keys), but {flaw}; convert it first"
+        )
+        raise ProgramError(msg)
     if FINALIZE in ops.armed:
         await ops.at(FINALIZE, "")
     return output

@@ -63,6 +63,7 @@ class Rpc:
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[Any]] = {}
         self._count = 0
+        self._dead = False
 
     def __enter__(self) -> Self:
         """Start the child, in a group of its own."""
@@ -107,8 +108,11 @@ class Rpc:
                     future.set_exception(RpcError(reply["error"]))
                 else:
                     future.set_result(reply["result"])
-        for future in self._waiting.values():
-            future.set_exception(RpcError(f"the client child died; see {self._log}"))
+        with self._lock:
+            self._dead = True
+            left, self._waiting = self._waiting, {}
+        for future in left.values():
+            future.set_exception(RpcError(self._obituary()))
 
     def call(self, method: str, timeout_s: float = 30.0, **params: Json) -> Any:  # noqa: ANN401
         """Call a handler of the child and return its result.
@@ -119,6 +123,8 @@ class Rpc:
         """
         future: Future[Any] = Future()
         with self._lock:
+            if self._dead:
+                raise RpcError(self._obituary())
             self._count += 1
             ident = self._count
             self._waiting[ident] = future
@@ -128,13 +134,13 @@ class Rpc:
                     self._child.stdin.write(line.encode() + b"\n")
                     self._child.stdin.flush()
             except BrokenPipeError as error:
-                msg = f"{method}: the client child died; {self._log} ends:\n{self._tail()}"
-                raise RpcError(msg) from error
+                raise RpcError(self._obituary()) from error
         try:
             return future.result(timeout_s)
         except FutureTimeoutError as error:
             msg = f"{method} was not answered within {timeout_s:g} s"
             raise RpcError(msg) from error
 
-    def _tail(self) -> str:
-        return self._log.read_bytes()[-2000:].decode(errors="replace").strip()
+    def _obituary(self) -> str:
+        tail = self._log.read_bytes()[-2000:].decode(errors="replace").strip()
+        return f"the client child died; {self._log} ends:\n{tail or '(empty)'}"

@@ -120,12 +120,12 @@ def cases(scenario: Scenario, ref: str, inner: str = "") -> tuple[Case, ...]:
     """
     case = Case(scenario=scenario, ref=ref, tier=scenario.tiers[0])
     for word in filter(None, (part.strip() for part in inner.split(","))):
-        if word in list(Tier):
+        if word in scenario.tiers:
             case = replace(case, tier=Tier(word))
         elif word in scenario.variants:
             case = replace(case, variant=word)
         else:
-            known = ", ".join([*Tier, *scenario.variants])
-            msg = f"{scenario.name}[{inner}]: {word!r} is no tier and no variant; known: {known}"
+            known = ", ".join([*scenario.tiers, *scenario.variants])
+            msg = f"{scenario.name}[{inner}] has no tier or variant {word!r}; it has {known}"
             raise ScenarioError(msg)
     return (case,)

@@ -19,7 +19,9 @@ from harness.runtime import Witness
 
 BEFORE, AFTER, WAITING = "before_effect", "after_effect", "waiting"
 PHASES = (BEFORE, AFTER, AFTER_ACK, FINALIZE, WAITING)
-_STAGE = re.compile(r"^(?:(?P<step>.+)/)?(?P<phase>[a-z_]+)#(?P<nth>\d+):(?P<fault>.+)$")
+_STAGE = re.compile(
+    r"^(?:(?P<step>.+)/)?(?P<phase>[a-z_]+)#(?P<nth>\d+):(?P<fault>.+)\Z", re.DOTALL
+)
 
 
 class ScheduleError(Exception):
@@ -111,17 +113,17 @@ def visited(
         return witness.get(phase, Witness.NONE) is not Witness.NONE
 
     points: list[Point] = []
-    calls: dict[tuple[str, int], str] = {}
     acks: dict[str, int] = {}
     finals = sum(point.phase == FINALIZE for point in earlier)
     waited = {point.step: point.nth for point in earlier if point.phase == WAITING}
     for event in events:
+        if "." in event.run:
+            continue  # a child's: nothing is armed in it
         match event.kind:
             case "fault":
                 points.clear()
             case "call":
                 data = event.data
-                calls[data["incarnation"], data["seq"]] = data["step"]
                 points += [Point(data["step"], phase, data["nth"]) for phase in (BEFORE, AFTER)]
             case "reply" if "phase" not in event.data:
                 step = event.data["step"]

@@ -11,15 +11,42 @@ from pathlib import Path
 from harness.effects import Json
 
 
+PIECE = 6
+"""The shortest piece of a secret that counts, in characters."""
+
+
 def forms(secret: str) -> dict[str, bytes]:
-    """Return the secret as it may be written: raw, base64, hex, reversed."""
+    """Return the secret as it may be written whole.
+
+    Raw, reversed, as hex, and as base64 of something that holds it, at each of the three
+    places where it can begin there.
+    """
     raw = secret.encode()
-    return {
+    found = {
         "raw": raw,
-        "base64": base64.b64encode(raw).rstrip(b"="),
-        "hex": raw.hex().encode(),
         "reversed": raw[::-1],
+        "hex": raw.hex().encode(),
+        "upper-case hex": raw.hex().upper().encode(),
     }
+    for offset in range(3):
+        # The first and last characters depend on the neighbours: leave them out.
+        inner = raw[(3 - offset) % 3 :]
+        found[f"base64 at {offset}"] = base64.b64encode(inner[: len(inner) // 3 * 3])
+    return found
+
+
+def is_split(secret: str, content: bytes) -> bool:
+    """Say whether the secret stands in a text in two pieces, and not whole."""
+    raw = secret.encode()
+    if raw in content:
+        return False
+
+    def longest(pieces: list[bytes]) -> int:
+        return max((len(piece) for piece in pieces if piece in content), default=0)
+
+    head = longest([raw[:end] for end in range(PIECE, len(raw))])
+    tail = longest([raw[start:] for start in range(1, len(raw) - PIECE + 1)])
+    return bool(head and tail) and head + tail >= len(raw)
 
 
 def scan(secret: str, logs: Path, texts: Mapping[str, Json]) -> tuple[int, list[str]]:
@@ -32,4 +59,5 @@ def scan(secret: str, logs: Path, texts: Mapping[str, Json]) -> tuple[int, list[
         for form, needle in forms(secret).items()
         if needle in content
     ]
+    found += [f"{name} (split)" for name, content in places.items() if is_split(secret, content)]
     return len(places), found

@@ -52,8 +52,8 @@ def _marked() -> Iterator[tuple[int, str]]:
 def sweep() -> list[str]:
     """Kill and remove what dead harnesses left; return a line for each thing."""
     swept = []
-    for folder in sorted(sites_folder().glob("site-*")):
-        lock = FileLock(folder / "lock")
+    for file in sorted(sites_folder().glob("site-*.lock")):
+        folder, lock = file.with_suffix(""), FileLock(file)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -71,6 +71,7 @@ def sweep() -> list[str]:
             )
             shutil.rmtree(folder, ignore_errors=True)
             swept.append(f"removed {folder}")
+            file.unlink(missing_ok=True)
         finally:
             lock.release()
     return swept
@@ -106,7 +107,7 @@ class LocalSite:
         self.folder = sites_folder() / self.name
         self._loop = loop
         self._stack = ExitStack()
-        self._lock = FileLock(self.folder / "lock")
+        self._lock = FileLock(self.folder.with_suffix(".lock"))
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -115,9 +116,12 @@ class LocalSite:
 
     def __enter__(self) -> Self:
         """Make the folder and take its lock."""
-        self.folder.mkdir(parents=True)
-        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        # The lock comes first: what has a lock that nobody holds is swept.
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self._stack.callback(Path(self._lock.lock_file).unlink, missing_ok=True)
         self._stack.enter_context(self._lock)
+        self.folder.mkdir()
+        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         return self
 
     def __exit__(

@@ -116,8 +116,8 @@ class Store:
             msg = f"{path} is no results folder: it has no sweep.json"
             raise StoreError(msg)
         try:
-            schema = json.loads(file.read_text(encoding="utf-8")).get("schema")
-        except ValueError as error:
+            schema = json.loads(file.read_text(encoding="utf-8"))["schema"]
+        except (ValueError, TypeError, KeyError) as error:
             msg = f"{file} is damaged: {error}"
             raise StoreError(msg) from error
         if schema != SCHEMA:

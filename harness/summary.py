@@ -55,6 +55,10 @@ class Cell:
         return "predicted" if self.violated else "clean"
 
 
+def _badness(row: Mapping[str, Any]) -> tuple[bool, int]:
+    return bool(row["surprising"]), len(row["violated"])
+
+
 def decide(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return one row for each schedule of a cell: the single trial's where there is one."""
     batch = {row["schedule"]: dict(row) for row in rows if row["mode"] != "single"}
@@ -70,8 +74,8 @@ def decide(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 f"alone it is {', '.join(row['violated']) or 'clean'}"
             )
             if row["exact"]:
-                proved |= {"outcome": "unknown"}
-            elif len(found["violated"]) > len(row["violated"]):
+                proved |= {"outcome": "unknown", "confirmed": False}
+            elif _badness(found) > _badness(row):
                 proved = {**found, "confirmed": False}
             proved |= {"disagreed": True, "why": why}
         batch[row["schedule"]] = proved

@@ -447,10 +447,10 @@ class Trial:
         """Undo what is undone after recovery, and wait until the late ones are done."""
         assert self.fault  # noqa: S101 - the caller looked
         last = self.stage
-        self.stage = last - 1
         for worker in self._alive():
             worker.resume()
-        self.fault.recovered(self)
+        for self.stage in range(last):
+            self.fault.recovered(self)
         self.stage = last
         self.history.append("undo", fault=self.fault.name, when="recovered")
         # Silence is what ends this wait: whatever the woken one does is in the history.

@@ -185,7 +185,7 @@ class LocalRunner:
         self._logs, self._environment = logs, dict(environment)
         self._count = 0
         self._lock = threading.Lock()
-        self._live: list[LocalProcess] = []
+        self._started: list[LocalProcess] = []
 
     def start(self, name: str, spec: WorkerSpec, logs: Path | None = None) -> LocalProcess:
         """Start a process; its incarnation is minted here."""
@@ -202,16 +202,14 @@ class LocalRunner:
         )
         process = LocalProcess(name, incarnation, whole, folder / f"{incarnation}.log")
         with self._lock:
-            self._live = [live for live in self._live if live.alive()]
-            self._live.append(process)
+            self._started.append(process)
         return process
 
     def close(self) -> None:
-        """Kill whatever is still alive."""
-        for process in self._live:
-            if process.alive():
-                process.resume()
-                process.kill()
+        """Kill whatever is still alive, and close what is left open of the dead."""
+        for process in self._started:
+            process.resume()
+            process.kill()
 
 
 RUNNER = LocalRunner

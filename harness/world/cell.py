@@ -26,6 +26,26 @@ RETENTION_S = 24 * 3600.0
 """How long tier K remembers a key, in virtual seconds (Stripe prunes after 24 h)."""
 
 
+NEEDS = {
+    "read": ("path",),
+    "ask": ("options",),
+    "create": ("path", "value"),
+    "set": ("path", "value"),
+    "append": ("path", "value"),
+    "copy": ("path", "to"),
+    "clear": ("path",),
+    "query": ("step",),
+}
+"""The arguments that each verb needs."""
+KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("run", "step", "op", "key", "incarnation"), (str,)),
+    "args": (dict,),
+    "premises": (list, tuple),
+    "slept_s": (int, float),
+    "seq": (int,),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A request to ``perform``; ``slept_s`` is the virtual time its body has slept."""
@@ -50,10 +70,23 @@ class Call:
 
         """
         try:
-            return cls(**{**data, "effect": Effect(str(data["effect"]))})  # type: ignore[arg-type]
+            call = cls(**{**data, "effect": Effect(str(data["effect"]))})  # type: ignore[arg-type]
         except (TypeError, KeyError) as error:
             msg = f"a call needs run, step, op, effect, args; seen {sorted(data)} ({error})"
             raise ValueError(msg) from error
+        for name, kinds in KINDS.items():
+            value = getattr(call, name)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                msg = f"{name} of a call is of the wrong type: {value!r}"
+                raise ValueError(msg)  # noqa: TRY004 - one error for all that is malformed
+        for premise in call.premises:
+            if not isinstance(premise, dict) or {"path", "etag"} - set(premise):
+                msg = f"a premise is an object with path and etag, seen {premise!r}"
+                raise ValueError(msg)
+        if missing := [name for name in NEEDS.get(call.op, ()) if name not in call.args]:
+            msg = f"{call.op} needs the arguments {', '.join(NEEDS[call.op])}; missing {missing}"
+            raise ValueError(msg)
+        return call
 
     def to_json(self) -> dict[str, Json]:
         """Return the call as it stands in a history, beside its run."""
@@ -131,11 +164,22 @@ class Cell:
         """Return the ETag of one resource, or of all that a pattern names."""
         return ",".join(self.resources[name].etag for name in self.matching(path))
 
+    def moved(self, path: str, etag: str, author: str) -> bool:
+        """Say whether what ``path`` names was changed by anyone but ``author`` since ``etag``."""
+        names, before = self.matching(path), etag.split(",") if etag else []
+        if len(names) != len(before):
+            return any(self.resources[name].author != author for name in names) or not names
+        return any(
+            self.resources[name].etag != old and self.resources[name].author != author
+            for name, old in zip(names, before, strict=True)
+        )
+
     def apply(self, call: Call) -> Outcome:
         """Carry out a call, in one uninterrupted block."""
         self.clock_s = max(self.clock_s, call.slept_s)
-        self.seen[call.step] = nth = self.seen.get(call.step, 0) + 1
-        for answer in self.answers:
+        author = f"{call.run}/{call.step}"
+        self.seen[author] = nth = self.seen.get(author, 0) + 1
+        for answer in self.answers if "." not in call.run else ():
             if (answer.step, answer.nth) == (call.step, nth):
                 return Outcome({"status": answer.status, "after_s": answer.after_s}, applied=False)
         if self.tier is Tier.K and call.key and call.effect.writes:
@@ -145,12 +189,10 @@ class Cell:
                     why = "this key was used with another request"
                     return Outcome({"status": "rejected", "value": why}, applied=False)
                 return Outcome(dict(stored[1]), applied=False)
-        author = f"{call.run}/{call.step}"
         broken = tuple(
             premise["path"]
             for premise in call.premises
-            if self.etag(premise["path"]) != premise["etag"]
-            and any(self.resources[p].author != author for p in self.matching(premise["path"]))
+            if self.moved(premise["path"], premise["etag"], author)
         )
         if self.tier is Tier.V and any(
             self.etag(premise["path"]) != premise["etag"] for premise in call.premises
@@ -179,7 +221,8 @@ class Cell:
                 )
                 return {"status": "ok", "value": copy.deepcopy(found), "etag": self.etag(path)}
             case "ask":
-                options = list(call.args.get("options", []))  # type: ignore[arg-type]
+                given = call.args["options"]
+                options = list(given) if isinstance(given, list) else []
                 turn = self.asked % len(options) if options else 0
                 self.asked += 1
                 return {"status": "ok", "value": options[turn:] + options[:turn]}

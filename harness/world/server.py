@@ -168,6 +168,8 @@ class World:
             how = await self._hold(room, call.run, f"{call.step}/before_effect#{nth}", ident)
             if how == "hang":
                 return self._answer(room, call, {"status": "hang"}, ident)
+            if how == "drop":
+                return self._drop(room, call, request, ident, applied=False)
             outcome = room.cell.apply(call)
             applied = True
             if outcome.applied:
@@ -176,14 +178,21 @@ class World:
             if how == "hang":
                 return self._answer(room, call, {"status": "hang"}, ident)
             if how == "drop":
-                record("discard", call.run, applied=True, why="reply lost", **ident)
-                if request.transport:
-                    request.transport.abort()
-                return web.Response(status=502)
+                return self._drop(room, call, request, ident, applied=True)
         except asyncio.CancelledError:
             record("discard", call.run, applied=applied, why="caller gone", **ident)
             raise
         return self._answer(room, call, outcome.reply, ident)
+
+    @staticmethod
+    def _drop(
+        room: _Room, call: Call, request: web.Request, ident: Mapping[str, Any], *, applied: bool
+    ) -> web.Response:
+        why = "reply lost" if applied else "request lost"
+        room.history.append("discard", call.run, applied=applied, why=why, **ident)
+        if request.transport:
+            request.transport.abort()
+        return web.Response(status=502)
 
     @staticmethod
     def _answer(
@@ -194,7 +203,10 @@ class World:
 
     async def _at(self, request: web.Request) -> web.Response:
         body, room = await self._room(request)
-        run, phase, step = (str(body[name]) for name in ("run", "phase", "step"))
+        wanted = ("run", "phase", "step", "incarnation", "seq")
+        if missing := [name for name in wanted if name not in body]:
+            raise web.HTTPBadRequest(text=f"/at needs {', '.join(wanted)}; missing {missing}")
+        run, phase, step = (str(body[name]) for name in wanted[:3])
         nth = room.nth(run, step, phase)
         ident = {"step": step, "incarnation": body["incarnation"], "seq": body["seq"]}
         room.history.append("at", run, phase=phase, nth=nth, **ident)
@@ -219,8 +231,8 @@ class World:
         try:
             body = json.loads(await request.text())
             name = str(body.pop("cell"))
-        except (ValueError, KeyError, AttributeError) as error:
-            msg = f"expected a JSON object with a cell, seen {error}"
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            msg = f"expected a JSON object with a cell, seen {type(error).__name__}: {error}"
             raise web.HTTPBadRequest(text=msg) from error
         room = self._rooms.get(name)
         if room is None:

@@ -29,7 +29,7 @@ from harness.program import (
     WaitFor,
     play,
 )
-from harness.runtime import TERMINAL, Envelope, Start
+from harness.runtime import Envelope, Start
 from harness.scenario import Scenario
 from harness.worker import WorldClient, WorldError, child_envelope, gather_tasks
 from runtimes.embedded.store import FencedError, Record, Store
@@ -229,7 +229,8 @@ class Engine:
 
     def mark(self, run: str, status: str, detail: str) -> None:
         """Write where a run stands, in this worker's hands."""
-        self.store.set_status(run, status, claim=self.world.incarnation, detail=detail)
+        claim, fenced = self.world.incarnation, self.policy is Policy.INTENT
+        self.store.set_status(run, status, claim=claim, detail=detail, fenced=fenced)
 
     def start_child(self, parent: Envelope, name: str, program: str, arg: Json) -> str:
         """Add a child run, once, and take it up; return its id."""
@@ -245,9 +246,9 @@ class Engine:
         try:
             output = await play(body, start.arg, self.ops(self, start.envelope))
         except EscalatedError as error:
-            self.store.set_status(run, "escalated", detail=str(error))
+            self.mark(run, "escalated", str(error))
         except ProgramError as error:
-            self.store.set_status(run, "failed", detail=str(error))
+            self.mark(run, "failed", str(error))
         except FencedError as error:
             print(f"{run}: {error}", file=sys.stderr)
         else:
@@ -256,9 +257,5 @@ class Engine:
 
     def finish(self, run: str, output: Json) -> None:
         """Write that a run is done."""
-        self.store.set_status(run, "completed", output=output)
-
-    @property
-    def terminal(self) -> frozenset[str]:
-        """Return the statuses that end a run."""
-        return TERMINAL
+        fenced = self.policy is Policy.INTENT
+        self.store.set_status(run, "completed", output=output, fenced=fenced)

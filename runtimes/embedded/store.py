@@ -115,13 +115,24 @@ class Store:
         ]
 
     def set_status(
-        self, run: str, status: str, *, claim: str = "", output: Json = None, detail: str = ""
+        self,
+        run: str,
+        status: str,
+        *,
+        claim: str = "",
+        output: Json = None,
+        detail: str = "",
+        fenced: bool = False,
     ) -> None:
-        """Write where a run stands; one that has ended stays ended."""
+        """Write where a run stands; one that has ended stays ended.
+
+        With ``fenced``, a worker that was superseded writes nothing.
+        """
         self._sql.execute(
             "update runs set status=?, claim=?, output=?, detail=? where run=? "
-            "and status not in ('completed', 'failed', 'cancelled', 'dead', 'escalated')",
-            (status, claim, json.dumps(output), detail, run),
+            "and status not in ('completed', 'failed', 'cancelled', 'dead', 'escalated') "
+            "and (? or (select epoch from meta) = ?)",
+            (status, claim, json.dumps(output), detail, run, not fenced, self.epoch),
         )
 
     def views(self, runs: Sequence[str], worker: str) -> list[RunView]:

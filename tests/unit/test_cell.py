@@ -80,8 +80,9 @@ def test_ask_differs_each_time() -> None:
 
 
 def test_ask_without_options() -> None:
-    """A planner without options answers an empty list."""
-    assert cell().apply(call("ask", Effect.READ)).reply == {"status": "ok", "value": []}
+    """A planner with an empty list of options answers an empty list."""
+    reply = cell().apply(call("ask", Effect.READ, options=[])).reply
+    assert {"status": "ok", "value": []} == reply
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_death_under_a_call(child: Callable[[str], Rpc], tmp_path: Path) -> None
         with pytest.raises(RpcError) as caught:
             rpc.call("die")
         log = tmp_path / "logs" / "c.log"
-        assert f"the client child died; see {log}" == str(caught.value)
+        assert f"the client child died; {log} ends:\nlast words" == str(caught.value)
         assert "last words\n" == log.read_text()
 
 
@@ -127,7 +127,7 @@ def test_call_of_the_dead(child: Callable[[str], Rpc]) -> None:
     with child("import sys; sys.exit('no such server')") as rpc:
         rpc._child.wait()
         rpc._reader.join()
-        with pytest.raises(RpcError, match=r"add: the client child died; .* ends:\nno such server"):
+        with pytest.raises(RpcError, match=r"the client child died; .* ends:\nno such server"):
             rpc.call("add", a=1, b=2)
 
 

@@ -68,5 +68,5 @@ def test_unknown_case() -> None:
     """What is neither tier nor variant is refused, with those there are."""
     with pytest.raises(ScenarioError) as caught:
         cases(SCENARIO, "somewhere", "O,purple")
-    assert "shop[O,purple]: 'purple' is no tier and no variant" in str(caught.value)
+    assert "shop[O,purple] has no tier or variant 'purple'" in str(caught.value)
     assert "throttled" in str(caught.value)

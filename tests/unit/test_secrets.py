@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,33 @@ CANARY = "canary-0123456789"
 
 
 def test_forms() -> None:
-    """A secret may stand as it is, in base64, in hex, or backwards."""
+    """A secret may stand as it is, backwards, in hex, or in base64 at three offsets."""
     assert {
-        "raw": b"abcd",
-        "base64": b"YWJjZA",
-        "hex": b"61626364",
-        "reversed": b"dcba",
-    } == forms("abcd")
+        "raw": b"abcdef",
+        "reversed": b"fedcba",
+        "hex": b"616263646566",
+        "upper-case hex": b"616263646566",
+        "base64 at 0": b"YWJjZGVm",
+        "base64 at 1": b"Y2Rl",
+        "base64 at 2": b"YmNk",
+    } == forms("abcdef")
 
 
-@pytest.mark.parametrize("form", ["raw", "base64", "hex", "reversed"])
+@pytest.mark.parametrize("prefix", ["", "B", "Be"])
+def test_inside_base64(tmp_path: Path, prefix: str) -> None:
+    """A secret within something larger that was encoded is found, wherever it begins."""
+    (tmp_path / "worker.log").write_bytes(base64.b64encode(f"{prefix}{CANARY}!".encode()))
+    assert scan(CANARY, tmp_path, {})[1]
+
+
+def test_in_two_pieces(tmp_path: Path) -> None:
+    """A secret that was broken in two is found; a lone piece of it is not one."""
+    (tmp_path / "worker.log").write_text(f"{CANARY[:9]}\n{CANARY[9:]}")
+    (tmp_path / "other.log").write_text(CANARY[:9])
+    assert (2, ["worker.log (split)"]) == scan(CANARY, tmp_path, {})
+
+
+@pytest.mark.parametrize("form", ["raw", "reversed", "hex", "base64 at 0"])
 def test_in_a_log(tmp_path: Path, form: str) -> None:
     """Any form in a log is found, with the log's name."""
     (tmp_path / "worker.log").write_bytes(b"before " + forms(CANARY)[form] + b" after\n\xff")

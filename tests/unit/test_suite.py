@@ -80,7 +80,7 @@ def test_unknown_scenario() -> None:
 
 def test_unknown_tier() -> None:
     """A tier or variant that the scenario does not have is refused."""
-    with pytest.raises(ScenarioError, match="'Z' is no tier and no variant"):
+    with pytest.raises(ScenarioError, match="has no tier or variant 'Z'"):
         case("migration[Z]")
 
 

@@ -422,3 +422,29 @@ def test_from_node(scene: Scene) -> None:
     assert [{"status": "ok", "value": None, "etag": "v2"}, {}] == json.loads(done.stdout)
     assert ["from node"] == scene.log()
     assert ["call", "apply", "reply", "at", "reply"] == scene.kinds()
+
+
+@pytest.mark.parametrize("body", [b"[]", b"3", b"{", {"cell": "c"}])
+@pytest.mark.parametrize("route", ["/perform", "/at"])
+def test_malformed_bodies_are_refused(scene: Scene, route: str, body: Any) -> None:
+    """What is no call is answered with 400, and leaves nothing open."""
+    assert 400 == scene.post(route, body).answer()[0]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"args": []}, {"slept_s": "soon"}, {"premises": [{"path": "log"}]}, {"op": "copy"}],
+)
+def test_wrong_types_are_refused(scene: Scene, damage: dict[str, Any]) -> None:
+    """A field of the wrong type or a missing argument is answered with 400."""
+    assert 400 == scene.perform(**damage).answer()[0]
+
+
+def test_what_is_held_before_is_dropped_by_close(scene: Scene) -> None:
+    """A request that was not applied when its cell was closed never is."""
+    scene.world.arm("c", "r", "s/before_effect#1")
+    scene.perform()
+    scene.held()
+    cell = scene.world.close("c")
+    assert cell is not None
+    assert [] == cell.values()["log"]
