@@ -59,6 +59,7 @@ def bakeoff(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Print figures with machine and load; none of them is a test."""
     session.install("-e", EVERYTHING)
+    session.run("python", "benchmarks/held.py")
     session.run("python", "benchmarks/sweeps.py", *session.posargs)
 
 
