@@ -78,7 +78,8 @@ def _drive(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - a prog
         coroutine.send(None)
     except StopIteration as stop:
         return stop.value
-    coroutine.close()
+    finally:
+        coroutine.close()
     msg = "the model's commands never wait, but the body did"
     raise ModelError(msg)
 
@@ -252,7 +253,8 @@ class _Ops:
         if command.name in self.known:
             return self.known[command.name]  # type: ignore[no-any-return]
         if self.left is not None:
-            if self.left == 0:
+            # Before a step there is an intent to record, and records are fenced.
+            if self.left == 0 or self.run.guarantee is Guarantee.EFFECT_ONCE:
                 raise _Spent
             self.left -= 1
         reply = self.attempt(command)
@@ -343,7 +345,7 @@ class _Ops:
             self.child(name, program.name, command.payload, awaited=False)
 
     async def invoke(self, command: Invoke) -> Json:
-        self.wait(command.name)
+        # No point: the child is not held, so what a death there means is a race.
         return self.child(command.name, command.program, command.arg, awaited=True)
 
     def nested(self, run: _Run, *, awaited: bool) -> _Ops:

@@ -71,7 +71,12 @@ class TrialFolder:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the verdicts, a row for each run."""
-        return json.loads((self.path / "verdicts.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        file = self.path / "verdicts.json"
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        except ValueError as error:
+            msg = f"{file} is damaged: {error}; remove it, and its trial is run again by --resume"
+            raise StoreError(msg) from error
 
 
 class Store:

@@ -11,8 +11,10 @@ from typing import Any
 from harness.effects import Guard
 from harness.faults import fault
 from harness.load import LoadError, load_scenario, resolve
-from harness.scenario import Case, cases
+from harness.model import ideal
+from harness.scenario import Case, ScenarioError, cases
 from harness.sweep import Target
+from harness.trial import arg_of
 
 
 DEFAULT_FAULTS = ("kill(worker)", "kill(server)")
@@ -33,7 +35,13 @@ def case(text: str) -> Case:
     """
     name, _, inner = text.partition("[")
     reference = resolve("scenarios", name)
-    return cases(load_scenario(reference), reference, inner.rstrip("]"))[0]
+    found = cases(load_scenario(reference), reference, inner.rstrip("]"))[0]
+    try:
+        ideal(found, "r", arg_of(found, "r"))
+    except Exception as error:
+        msg = f"{found.id} cannot be run: {type(error).__name__}: {error}"
+        raise ScenarioError(msg) from error
+    return found
 
 
 def default_case() -> str:

@@ -26,8 +26,9 @@ from harness.faults import Fault, fault
 from harness.history import Event, History, read, split
 from harness.load import names
 from harness.model import ideal
-from harness.process import Runner
+from harness.process import ProcessError, Runner
 from harness.program import FINALIZE
+from harness.rpc import RpcError
 from harness.runtime import Backend, Runtime, RuntimeUnavailableError
 from harness.scenario import Case
 from harness.schedule import WAITING, Point, Schedule, Stage, parse, visited
@@ -112,12 +113,21 @@ class Column:
                 for server in self.backend.servers:
                     server.ready(Deadline.after(READY_S))
             except RuntimeUnavailableError as error:
-                for target in self.request.targets:
-                    for name in target.faults:
-                        self.skip(target, name, str(error))
+                self.skip_all(str(error))
+                return
+            except (RpcError, ProcessError) as error:
+                # It is here and does not start: that is no fair skip, the count must show it.
+                self.planned += 1
+                self.skip_all(f"it did not start: {error}")
                 return
             for target in self.request.targets:
                 self.target(target)
+
+    def skip_all(self, reason: str) -> None:
+        """Note that nothing of this runtime is measured."""
+        for target in self.request.targets:
+            for name in target.faults:
+                self.skip(target, name, reason)
 
     def skip(self, target: Target, name: str, reason: str) -> None:
         """Note that a cell is not measured."""

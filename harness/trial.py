@@ -288,8 +288,14 @@ class Trial:
     def look(self, runs: Sequence[str]) -> None:
         """Ask the runtime where runs stand."""
         for pool, members in (
-            (self.plan.ident, [run for run in runs if run not in self.bystanders]),
-            (f"{self.plan.ident}-b", [run for run in runs if run in self.bystanders]),
+            (
+                self.plan.ident,
+                [run for run in runs if run.partition(".")[0] not in self.bystanders],
+            ),
+            (
+                f"{self.plan.ident}-b",
+                [run for run in runs if run.partition(".")[0] in self.bystanders],
+            ),
         ):
             if members:
                 before = len(self.history)
@@ -347,20 +353,32 @@ class Trial:
             if self.stop.is_set():
                 raise StoppedError
             self.signal()
-            left = [run for run in runs if not self._ended(run)]
+            family = [*runs, *self._children(runs)]
+            left = [run for run in family if not self._ended(run)]
             everyone = round_ % LOOK_ALL == 0
             self.look([run for run in left if everyone or self._done(run)])
             for run in left:
                 if self._ended(run):
                     self.note(run)
-            return all(self._ended(run) for run in runs)
+            return all(self._ended(run) for run in [*runs, *self._children(runs)])
 
         try:
             self.wait(settled, idle_s, "every run has ended")
         except DeadlineError:
             self.look([run for run in runs if not self._ended(run)])
 
+    def _children(self, runs: Sequence[str]) -> list[str]:
+        """Return what completed runs have begun: it may outlive them, and ends too."""
+        return [
+            child
+            for run in runs
+            if run in self.views and self.views[run].status == "completed"
+            for child in self.ideals[run].children
+        ]
+
     def _done(self, run: str) -> bool:
+        if "." in run:
+            return True
         watch = self.watch.of(run)
         steps = self.ideals[run].steps
         return not watch.open and (not steps or steps[-1] in watch.replied)
@@ -395,13 +413,13 @@ class Trial:
 
     def finish(self) -> None:
         """Kill what is left of the workers, and write down what they used."""
+        ended: dict[str, Exit] = {}
         for worker in self.workers:
             if worker.alive():
                 worker.resume()
-                ended = worker.kill()
-                self.history.append(
-                    "exit", incarnation=worker.incarnation, **dataclasses.asdict(ended)
-                )
+                ended[worker.incarnation] = worker.kill()
+        for incarnation, how in ended.items():  # the disk may be full: kill first, then write
+            self.history.append("exit", incarnation=incarnation, **dataclasses.asdict(how))
 
     def meet(self, run: str) -> Point:
         """Return where a bystander is held while others are broken."""

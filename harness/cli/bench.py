@@ -65,13 +65,26 @@ def runtimes(chosen: Sequence[str], *, controls: bool) -> dict[str, Runtime]:
     found: dict[str, Runtime] = {}
     for reference in list(chosen) or list(known):
         full = resolve("runtimes", reference)
-        found[reference if reference in known else full] = load(full, "RUNTIME")
+        given = load(full, "RUNTIME")
+        if not callable(getattr(given, "start", None)):
+            msg = f"{reference}: expected a harness.runtime.Runtime, seen {type(given).__name__}"
+            raise LoadError(msg)
+        found[reference if reference in known else full] = given
     if controls:
         for name, value in known.items():
             if name not in found:
                 runtime: Runtime = load(value, "RUNTIME")
                 if runtime.kind is Kind.CONTROL:
                     found[name] = runtime
+    seen: dict[str, str] = {}
+    for reference, runtime in found.items():
+        if runtime.name in seen:
+            msg = (
+                f"{reference} and {seen[runtime.name]} are both called {runtime.name!r}; "
+                f"give yours another name"
+            )
+            raise LoadError(msg)
+        seen[runtime.name] = reference
     # The slowest first, so that columns side by side end together.
     order = [Kind.SERVER, Kind.LIBRARY, Kind.CONTROL]
     return dict(sorted(found.items(), key=lambda item: order.index(item[1].kind)))

@@ -75,7 +75,13 @@ def report(results: Path) -> None:
 @click.command()
 @click.argument("schedule")
 @click.option("--runtime", required=True, help="The column it is in.")
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results/latest"))
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results/latest"),
+    show_default=True,
+    help="The results folder that has it.",
+)
 @click.option("--case", "case_id", default="", help="The case, where several have it.")
 @click.option("--output", type=click.Path(path_type=Path), help="Default: ./repro-RUNTIME.tar.gz")
 def repro(schedule: str, runtime: str, results: Path, case_id: str, output: Path | None) -> None:

@@ -14,7 +14,7 @@ import click
 from harness.engines import EngineError, engines, locate
 from harness.faults import FAULTS
 from harness.load import LoadError, load, load_scenario, names
-from harness.runtime import Runtime
+from harness.runtime import Runtime, RuntimeUnavailableError
 from harness.store import Store
 from harness.suite import suites
 from harness.summary import cells
@@ -78,7 +78,7 @@ def doctor(as_json: bool) -> None:
         try:
             runtime: Runtime = load(value, "RUNTIME")
             note(f"runtime {name}", ok=True, detail=runtime.version())
-        except LoadError as error:
+        except (LoadError, RuntimeUnavailableError) as error:
             note(f"runtime {name}", ok=False, detail=str(error))
     for name, engine in engines().items():
         try:

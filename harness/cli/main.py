@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
@@ -16,6 +17,8 @@ from harness.engines import EngineError
 from harness.faults import FaultError
 from harness.load import LoadError
 from harness.process import ProcessError
+from harness.program import ProgramError
+from harness.runtime import RuntimeUnavailableError
 from harness.scenario import ScenarioError
 from harness.schedule import ScheduleError
 from harness.store import StoreError
@@ -50,9 +53,8 @@ for command in (run, replay, repro, analyze, report, list_, doctor, engines):
 def main() -> None:
     """Run the command and leave with its exit code; errors are one message, no traceback."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
+        # Without standalone mode click returns the code of an Exit, it does not raise it.
+        sys.exit(cli.main(standalone_mode=False) or 0)
     except click.UsageError as error:
         error.show()
         sys.exit(USAGE)
@@ -62,9 +64,15 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
-    except (LoadError, ScenarioError, ScheduleError, FaultError) as error:
+    except (LoadError, ScenarioError, ScheduleError, FaultError, ProgramError) as error:
         click.echo(f"bakeoff: {error}", err=True)
         sys.exit(USAGE)
+    except RuntimeUnavailableError as error:
+        click.echo(f"bakeoff: not measured: {error}", err=True)
+        sys.exit(CRASH)
     except (StoreError, ProcessError, EngineError, DeadlineError) as error:
         click.echo(f"bakeoff: {error}", err=True)
+        sys.exit(CRASH)
+    except Exception:  # noqa: BLE001 - a crash must never look like exit 1, a contradicted model
+        traceback.print_exc()
         sys.exit(CRASH)

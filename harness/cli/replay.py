@@ -42,7 +42,7 @@ def check(schedule: Schedule, chosen: Case) -> None:
                 f"it passes {', '.join(known) or 'none of that kind'}"
             )
             raise ScheduleError(msg)
-        if index == 0 and stage.point.nth > 1:
+        if index == 0 and stage.point.nth != 1:
             msg = f"{stage.point} is not reached by {chosen.id}: without an earlier fault it is #1"
             raise ScheduleError(msg)
         if stage.point.phase not in fault(stage.fault).phases:
@@ -61,9 +61,21 @@ def check(schedule: Schedule, chosen: Case) -> None:
     default="",
     help="NAME, NAME[TIER,variant] or ./file.py; the standard suite's first, if not given.",
 )
-@click.option("--guard", type=click.Choice(["none", "keys"]), default="none", show_default=True)
-@click.option("--profile", default="fast", show_default=True)
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results"))
+@click.option(
+    "--guard",
+    type=click.Choice(["none", "keys"]),
+    default="none",
+    show_default=True,
+    help="What goes with each write.",
+)
+@click.option("--profile", default="fast", show_default=True, help="Settings that govern recovery.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="The trial goes to replays/ in it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the row as JSON.")
 def replay(
     schedule: str,
@@ -112,12 +124,12 @@ def replay(
                     reason = fault(fault_name).obstacle(len(one.backend.servers))
                     if reason:
                         msg = f"{fault_name} is not possible on {runtime.name}: {reason}"
-                        raise click.ClickException(msg)
+                        raise click.UsageError(msg)
                 label = f"single-{slug(schedule)}"
                 _, rows = one.trial(target, names[0], max(1, len(wanted.stages)), label, (wanted,))
         except RuntimeUnavailableError as error:
             msg = f"{runtime.name} is not measured: {error}"
-            raise click.ClickException(msg) from error
+            raise RuntimeUnavailableError(msg) from error
     row = rows[0]
     folder = store.trial(row["trial"]).path
     if as_json:

@@ -28,7 +28,7 @@ from rich.progress import (
 )
 
 from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
-from harness.runtime import Runtime
+from harness.runtime import Runtime, RuntimeUnavailableError
 from harness.store import Store, StoreError
 from harness.suite import targets
 from harness.summary import Cell, cells, exit_code
@@ -143,12 +143,16 @@ def column(
 
 def describe(reference: str, runtime: Runtime, profile: str) -> dict[str, Any]:
     """Return what a column of the report says of a runtime."""
+    try:
+        version = runtime.version()
+    except RuntimeUnavailableError as error:
+        version = f"not here: {error}"
     return {
         "runtime": runtime.name,
         "reference": reference,
         "kind": str(runtime.kind),
         "guarantee": str(runtime.guarantee),
-        "version": runtime.version(),
+        "version": version,
         "profile": profile,
         "settings": dict(runtime.settings(profile)),
         "witness": {phase: str(who) for phase, who in runtime.witness.items()},
@@ -223,6 +227,7 @@ def _latest(results: Path, resume: str) -> Store:
 )
 @click.option(
     "--sample",
+    type=click.IntRange(min=0),
     default=SAMPLE,
     show_default=True,
     help="How many clean schedules of a cell are proved alone.",
@@ -233,8 +238,19 @@ def _latest(results: Path, resume: str) -> Store:
     help="Prove violations (and the sample) by single trials.",
 )
 @click.option("--seed", default=7, show_default=True, help="Chooses samples.")
-@click.option("--budget", default=0, help="At most so many schedules a cell, sampled by the seed.")
-@click.option("--jobs", default=3, show_default=True, help="Runtimes at the same time.")
+@click.option(
+    "--budget",
+    type=click.IntRange(min=0),
+    default=0,
+    help="At most so many schedules a cell, sampled by the seed.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Runtimes at the same time.",
+)
 @click.option(
     "--controls/--no-controls",
     default=True,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.history import Event
-from harness.oracle import NOT_APPLICABLE, OK, Expectation, Finding, unknown, violated
+from harness.oracle import (
+    NOT_APPLICABLE,
+    OK,
+    Expectation,
+    Finding,
+    last_view,
+    unknown,
+    violated,
+)
 from harness.runtime import TERMINAL
 
 
@@ -72,6 +80,9 @@ def vacuity(events: Sequence[Event], expectation: Expectation) -> Finding:
                 return unknown(f"{event.data['victim']} was not seen dead", event)
         if faults[0].data.get("hung"):
             continue  # whether anything follows a hang is what its oracle judges
+        view = last_view(events)
+        if view is not None and view.data["moves"] == "no":
+            continue  # the runtime itself says that nothing will follow: others judge that
         victims = {event.data["victim"] for event in faults}
         if not any(
             event.index > faults[-1].index

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ from harness.world.cell import Call, Cell
 
 
 BACKLOG = 4096
+# A request that fails because the disk is full is told once, by the trial.
+logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(slots=True)
@@ -150,6 +153,7 @@ class World:
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         work = asyncio.ensure_future(self._carry_out(room, call, request))
+        work.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

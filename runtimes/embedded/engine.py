@@ -169,6 +169,9 @@ class EmbeddedOps:
         while not (view := self.engine.store.views([run], "")[0]).terminal:
             await self.engine.changed(1.0)
         self.engine.mark(self.envelope.run, "running", "")
+        if view.status != "completed":
+            why = f"its child {run} ended {view.status}"
+            raise EscalatedError(why)
         return view.output
 
     async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:

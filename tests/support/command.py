@@ -12,9 +12,9 @@ import signal
 import subprocess
 import sys
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,12 @@ class Home:
 
     path: Path
     sites: Path
-    env: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Return the environment of a command."""
-        return {**os.environ, **self.env, "TMPDIR": str(self.sites), **more}
+        """Return the environment of a command; a ``PYTHONPATH`` comes before what is there."""
+        if "PYTHONPATH" in more and "PYTHONPATH" in os.environ:
+            more["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
+        return {**os.environ, "TMPDIR": str(self.sites), **more}
 
     def run(self, *argv: str, timeout_s: float = PATIENCE_S, **env: str) -> Done:
         """Run ``bakeoff argv...`` to its end."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.bench import bench
-from harness.cli.run import column
 from harness.deadline import Deadline
 from harness.effects import Guard
 from harness.history import Event, split
@@ -96,7 +95,21 @@ def opened(
     store = Store.create(folder, {"test": True})
     screen = Silent()
     with store.owned(), bench() as lent:
-        yield column(lent, runtime, request, store, screen, threading.Event()), screen
+        one = Column(
+            runtime=runtime,
+            reference=runtime.name,
+            request=request,
+            store=store,
+            world=lent.world,
+            site=lent.site,
+            make_runner=lent.for_trials(),
+            server_runner=lent.runner(store.path / "servers"),
+            listener=screen,
+            secret=lent.secret,
+            stop=threading.Event(),
+            depth=request.depth,
+        )
+        yield one, screen
 
 
 def sweep(runtime: Runtime, folder: Path, *targets: Target, **asked: Any) -> Swept:

@@ -1,0 +1,31 @@
+"""What all tests share: the support package, and an empty home for commands."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+# importlib mode puts no folder of tests on the path; only the support package needs to be.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.command import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """Lend an empty folder, and see that nothing that was started in it is left running."""
+    # Short, because servers put sockets in it, whose paths may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="bo-", dir="/tmp", ignore_cleanup_errors=True) as sites:
+        place = Home(tmp_path, Path(sites))
+        try:
+            yield place
+            left = place.left()
+        finally:
+            place.clear()
+        assert left == []
