@@ -20,18 +20,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.cli.bench import Bench, bench, host, runtimes
-from harness.cli.run import Screen, column
+from harness.cli.run import column
+from harness.cli.screen import Screen
 from harness.deadline import Deadline
 from harness.effects import Guard
 from harness.history import split
 from harness.model import ideal
+from harness.plan import arg_of
 from harness.runtime import Runtime, RuntimeUnavailableError
 from harness.schedule import Schedule, Stage, visited
 from harness.site import Lot
 from harness.store import Store
 from harness.suite import case, default_case
 from harness.sweep import Column, Request, Target
-from harness.trial import READY_S, arg_of
+from harness.trial import READY_S
 
 
 FAULT = "kill(worker)"

@@ -12,10 +12,10 @@ from harness.history import Event, split
 from harness.load import load_scenario
 from harness.model import expect
 from harness.oracle import Judgement, Outcome, assess
+from harness.plan import arg_of
 from harness.runtime import Guarantee
 from harness.scenario import Case
 from harness.schedule import BEFORE, Point, Schedule, Stage, parse
-from harness.trial import arg_of
 
 
 def case_of(facts: Mapping[str, Any]) -> Case:

@@ -12,9 +12,9 @@ from harness.effects import Guard
 from harness.faults import fault
 from harness.load import LoadError, load_scenario, resolve
 from harness.model import ideal
+from harness.plan import arg_of
 from harness.scenario import Case, ScenarioError, cases
 from harness.sweep import Target
-from harness.trial import arg_of
 
 
 DEFAULT_FAULTS = ("kill(worker)", "kill(server)")

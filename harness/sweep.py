@@ -26,6 +26,7 @@ from harness.faults import Fault, fault
 from harness.history import Event, History, read, split
 from harness.load import names
 from harness.model import ideal
+from harness.plan import Plan, arg_of
 from harness.process import ProcessError, Runner
 from harness.program import FINALIZE
 from harness.rpc import RpcError
@@ -34,7 +35,7 @@ from harness.scenario import Case
 from harness.schedule import WAITING, Point, Schedule, Stage, parse, visited
 from harness.site import LocalSite, Lot
 from harness.store import Store, StoreError, TrialFolder
-from harness.trial import READY_S, Plan, StoppedError, Trial, arg_of
+from harness.trial import READY_S, StoppedError, Trial
 from harness.world import World
 
 

@@ -15,14 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import gate
 from harness.deadline import Deadline, DeadlineError, Patience, wait_until
-from harness.effects import Guard, Json
+from harness.effects import Json
 from harness.faults import Fault, fault
 from harness.history import History
 from harness.model import Ideal, ideal
+from harness.plan import Plan, arg_of
 from harness.process import Exit, Process, Runner, Service
 from harness.runtime import Backend, Envelope, Runtime, RunView, Start
-from harness.scenario import Case
 from harness.schedule import BEFORE, WAITING, Point, Schedule
 from harness.secrets import scan
 from harness.watch import Watch
@@ -40,34 +41,6 @@ WAIT_SCALE = 3.0
 
 class StoppedError(Exception):
     """The sweep was told to stop."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What one trial runs: ``key`` names it within a sweep, ``ident`` within a backend."""
-
-    key: str
-    ident: str
-    case: Case
-    guard: Guard
-    profile: str
-    schedules: tuple[Schedule, ...]
-    bystanders: int = 0
-
-    def run(self, index: int) -> str:
-        """Return the id of the run for a schedule."""
-        return f"{self.ident}-r{index:04d}"
-
-    @property
-    def batch(self) -> bool:
-        """Say whether it searches."""
-        return len(self.schedules) > 1
-
-
-def arg_of(case: Case, run: str) -> Json:
-    """Return the argument that a program gets: the scenario's, and its run's id."""
-    given = case.scenario.arg
-    return {**(given if isinstance(given, dict) else {}), "run": run}
 
 
 @dataclass(slots=True)
@@ -248,36 +221,11 @@ class Trial:
 
     def why_not(self, run: str, point: Point) -> str:
         """Return why a run does not stand at its point, or an empty string."""
-        watch, end = self.watch.of(run), self.ideals[run]
-        if point.phase == WAITING:
-            view = self.views.get(run)
-            missing = [step for step in end.before.get(point.step, ()) if step not in watch.replied]
-            if missing or watch.open or self.looked.get(run, -1) <= watch.last:
-                return f"{point} was not reached"
-            if view is None or view.status != "waiting":
-                return f"{point} was not reached: the runtime says {view.status if view else '-'}"
-            return ""
-        if watch.held != str(point):
-            return f"{point} was not reached" + (
-                f", it stands at {watch.held}" if watch.held else ""
-            )
-        if len(watch.open) != 1:
-            return f"{len(watch.open)} calls are open at {point}, not 1"
-        if end.groups.get(point.step):
-            missing = [
-                name
-                for name, group in end.groups.items()
-                if group == end.groups[point.step]
-                and name != point.step
-                and (name not in watch.acked)
-                and self.stage == 0
-            ]
-            if missing:
-                return f"siblings of {point} are not recorded yet: {', '.join(missing)}"
-        twice = [key for key, count in watch.attempts.items() if count > 1 and not self.stage]
-        if twice:
-            return f"a second attempt of {twice[0][1]} was seen before the fault"
-        return ""
+        watch = self.watch.of(run)
+        # A view that is older than the run's last event tells nothing of where it waits.
+        fresh = self.looked.get(run, -1) > watch.last
+        view = self.views.get(run) if fresh else None
+        return gate.why_not(point, self.stage, watch, self.ideals[run], view)
 
     def _quiet(self, run: str) -> bool:
         return not self.watch.of(run).open
@@ -474,3 +422,7 @@ class Trial:
         # Silence is what ends this wait: whatever the woken one does is in the history.
         with contextlib.suppress(DeadlineError):
             self.wait(lambda: False, WATCH_S, "what was woken acts")
+
+
+def _root(run: str) -> str:
+    return run.partition(".")[0]

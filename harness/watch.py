@@ -16,11 +16,21 @@ class RunWatch:
     held: str = ""
     held_by: tuple[str, int] = ("", 0)
     replied: set[str] = field(default_factory=set)
-    acked: set[str] = field(default_factory=set)
+    acked: set[tuple[str, str]] = field(default_factory=set)
+    called: set[tuple[str, str]] = field(default_factory=set)
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
     incarnations: set[str] = field(default_factory=set)
     last: int = -1
     last_incarnation: str = ""
+
+    def recorded(self, step: str) -> bool:
+        """Say whether a step is recorded: by the incarnation that called it last, if any."""
+        mine = (self.last_incarnation, step)
+        return (
+            mine in self.acked
+            if mine in self.called
+            else any(name == step for _, name in self.acked)
+        )
 
 
 class Watch:
@@ -52,6 +62,7 @@ class Watch:
             case "call":
                 watch.open.add(ident)
                 watch.incarnations.add(data["incarnation"])
+                watch.called.add((data["incarnation"], data["step"]))
                 watch.attempts[data["incarnation"], f"{event.run}/{data['step']}"] += 1
             case "at":
                 watch.open.add(ident)
@@ -62,5 +73,7 @@ class Watch:
                 watch.open.discard(ident)
                 if ident == watch.held_by:
                     watch.held = ""
-                if event.kind == "reply":
-                    (watch.acked if "phase" in data else watch.replied).add(data["step"])
+                if event.kind == "reply" and "phase" in data:
+                    watch.acked.add((data["incarnation"], data["step"]))
+                elif event.kind == "reply":
+                    watch.replied.add(data["step"])

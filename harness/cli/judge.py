@@ -13,7 +13,8 @@ import click
 
 from harness import judging, metrics
 from harness.cli.bench import write_reports
-from harness.cli.run import document, line, verdict
+from harness.cli.run import document, verdict
+from harness.cli.screen import line
 from harness.history import read
 from harness.store import Store, StoreError
 from harness.summary import cells, exit_code

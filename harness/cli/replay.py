@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 
 from harness.cli.bench import bench, git, host, runtimes
-from harness.cli.run import Screen, column, describe
+from harness.cli.run import column, describe
+from harness.cli.screen import Screen
 from harness.deadline import Deadline
 from harness.effects import Guard
 from harness.faults import fault
 from harness.model import ideal
+from harness.plan import arg_of
 from harness.runtime import Kind, RuntimeUnavailableError
 from harness.scenario import Case
 from harness.schedule import WAITING, Schedule, ScheduleError, parse
@@ -23,7 +25,7 @@ from harness.site import Lot
 from harness.store import Store
 from harness.suite import case, default_case
 from harness.sweep import Request, Target, slug
-from harness.trial import READY_S, arg_of
+from harness.trial import READY_S
 
 
 def check(schedule: Schedule, chosen: Case) -> None:

@@ -17,102 +17,14 @@ from typing import Any
 
 import click
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
+from harness.cli.screen import Screen
 from harness.runtime import Runtime, RuntimeUnavailableError
 from harness.store import Store, StoreError
 from harness.suite import targets
 from harness.summary import Cell, cells, exit_code
 from harness.sweep import SAMPLE, Column, Request
 from harness.trial import StoppedError
-
-
-def line(cell: Cell) -> str:
-    """Return a cell in one line."""
-    what = f"schedules, depth {cell.depth}" if cell.depth > 1 else "points"
-    parts = [f"{cell.schedules} {what}"]
-    for count, word in (
-        (cell.clean, "clean"),
-        (cell.escalated, "escalated"),
-        (cell.predicted, "violated as predicted"),
-        (cell.surprising, "CONTRADICT THE MODEL"),
-        (cell.unknown, "unknown"),
-        (cell.confirmed, "proved alone"),
-    ):
-        if count:
-            parts.append(f"{count} {word}")
-    return f"{cell.runtime:<11}{cell.case:<24}{cell.guard:<6}{cell.fault:<18}{', '.join(parts)}"
-
-
-class Screen:
-    """Live progress on a terminal, plain lines elsewhere."""
-
-    def __init__(self, store: Store, *, quiet: bool) -> None:
-        """Show the progress of a store's sweep; with ``quiet``, nothing."""
-        self.store, self.quiet = store, quiet
-        self.console = Console(stderr=True) if quiet else Console(soft_wrap=True, highlight=False)
-        self.skips: list[dict[str, str]] = []
-        self._lock = threading.Lock()
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=quiet or not self.console.is_terminal,
-            transient=True,
-        )
-        self._task = self.progress.add_task("schedules", total=0)
-        self._total = 0
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        if not self.quiet:
-            self.console.print(text, markup=False)
-
-    def begun(self, runtime: str, case: str, guard: str, fault: str) -> None:
-        """Show what is being worked on."""
-        del guard
-        self.progress.update(self._task, description=f"{runtime} {case} {fault}")
-
-    def planned(self, schedules: int) -> None:
-        """Add to what is to be done."""
-        with self._lock:
-            self._total += schedules
-        self.progress.update(self._task, total=self._total)
-
-    def judged(self, schedules: int) -> None:
-        """Add to what is done."""
-        self.progress.advance(self._task, schedules)
-
-    def ended(self, runtime: str, case: str, guard: str, fault: str) -> None:
-        """Print the lines of a cell."""
-        wanted = (runtime, case, guard, fault)
-        rows = [
-            row
-            for row in self.store.rows()
-            if (row["runtime"], row["case"], row["guard"], row["fault"]) == wanted
-        ]
-        for cell in cells(rows):
-            self.say(line(cell))
-
-    def skipped(self, runtime: str, case: str, guard: str, fault: str, reason: str) -> None:
-        """Note a cell that is not measured."""
-        skip = {"runtime": runtime, "case": case, "guard": guard, "fault": fault, "reason": reason}
-        with self._lock:
-            self.skips.append(skip)
-        self.say(f"{runtime:<11}{case:<24}{guard:<6}{fault:<18}not measured: {reason}")
 
 
 def column(

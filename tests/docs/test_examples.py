@@ -19,6 +19,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -48,8 +49,8 @@ ELSEWHERE = re.compile(
     r"(?<![\w.])/(?:tmp|work|root|home|Users|opt|var)\b|pypi|npmjs|proxy\.golang|localhost"
     r"|https?://(?!127\.0\.0\.1)"
 )
-WIDTH = 110
-PATIENCE_S = 60.0
+WIDTH = 100
+PATIENCE_S = 240.0
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -131,7 +132,7 @@ def understood(words: list[str], *, whole: bool) -> None:
     }
     for word in rest:
         assert not word.startswith("-") or word in options, f"{words} has no option {word}"
-    for option, value in zip(rest, rest[1:], strict=False):
+    for option, value in pairwise(rest):
         known = {"--fault": FAULTS, "--suite": suites()}.get(option)
         assert known is None or value in known, f"{value!r} is unknown to {option}"
         for kind, group in (("--runtime", "runtimes"), ("--scenario", "scenarios")):

@@ -18,6 +18,7 @@ from harness.deadline import Deadline
 from harness.effects import Guard
 from harness.history import Event, split
 from harness.model import ideal
+from harness.plan import arg_of
 from harness.runtime import Runtime
 from harness.schedule import Point, Schedule, Stage, visited
 from harness.site import Lot
@@ -25,7 +26,7 @@ from harness.store import Store
 from harness.suite import case
 from harness.summary import Cell, cells
 from harness.sweep import Column, Request, Target
-from harness.trial import READY_S, arg_of
+from harness.trial import READY_S
 
 
 @dataclass(slots=True)

@@ -14,12 +14,13 @@ import pytest
 from harness.effects import Effect, Guard, Json, Op, Tier
 from harness.faults import FAULTS
 from harness.history import Event
-from harness.model import ModelError, _Run, _World, expect, ideal
+from harness.model import expect, ideal
 from harness.oracle import Expectation
 from harness.program import emit, invoke, sleep, step
 from harness.runtime import Guarantee, Witness
 from harness.scenario import Answer, Case, Program, Scenario, cases
 from harness.schedule import PHASES, Point, Schedule, Stage, parse, visited
+from harness.simulation import ModelError, Run, World
 from scenarios import approval, fan_out, migration
 
 
@@ -93,8 +94,8 @@ def history(
     """Return the model's own history under the first happening of each fault."""
     plan = parse(schedule) if isinstance(schedule, str) else schedule
     stages = [(s.point, FAULTS[s.fault].happenings({})[0]) for s in plan.stages]
-    world = _World.of(case(text), {})
-    _Run(world, "r", guarantee, guard, stages, ARG).finish()
+    world = World.of(case(text), {})
+    Run(world, "r", guarantee, guard, stages, ARG).finish()
     return list(world.history)
 
 

@@ -62,7 +62,7 @@ def test_acked() -> None:
     """A reported phase that was answered is recorded, and is no reply of the step."""
     data = ident(2, step="s", phase="after_ack")
     watch = watched(("at", "r", data), ("reply", "r", {**data, "reply": {}})).of("r")
-    assert (set(), {"s"}, set()) == (watch.replied, watch.acked, watch.open)
+    assert (set(), {("w1", "s")}, set()) == (watch.replied, watch.acked, watch.open)
 
 
 def test_attempts() -> None:
@@ -96,3 +96,12 @@ def test_moved() -> None:
     call = history.append("call", "r", **ident(1, step="s"))
     history.append("view", "r", status="running")
     assert call.t_ns / 1e9 == watch.moved_s()
+
+
+def test_recorded_counts_for_the_last_caller() -> None:
+    """A step is recorded if its last caller reported it; a caller that has not yet, counts."""
+    watch = RunWatch(last_incarnation="w2", acked={("w1", "a"), ("w1", "b"), ("w2", "b")})
+    watch.called = {("w1", "a"), ("w1", "b"), ("w2", "b")}
+    assert [True, True, False] == [watch.recorded(step) for step in ("a", "b", "c")]
+    watch.called.add(("w2", "a"))
+    assert not watch.recorded("a")

@@ -1,0 +1,417 @@
+"""A runtime with a given guarantee, in memory: what the model drives.
+
+``World`` is a cell with a history, as the HTTP face has them.  ``Run`` plays a body over
+``SimulatedOps`` until its end, dying and beginning again where its happenings say so; what
+is kept in between is the guarantee.  ``Trace`` is the ideal run, with notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.effects import Effect, Guard, Json, Tier, idempotency_key
+from harness.faults import Happening
+from harness.history import History
+from harness.program import (
+    AFTER_ACK,
+    FINALIZE,
+    Command,
+    Emit,
+    Gather,
+    Invoke,
+    One,
+    Step,
+    WaitFor,
+    play,
+)
+from harness.runtime import Guarantee
+from harness.scenario import Case
+from harness.schedule import AFTER, BEFORE, WAITING, Point
+from harness.world.cell import Call, Cell
+
+
+class ModelError(Exception):
+    """The body does something that the model cannot follow."""
+
+
+class Died(Exception):  # noqa: N818 - an event, not an error
+    """The attempt reached its point."""
+
+
+class Escalated(Exception):  # noqa: N818 - an event, not an error
+    """The runtime hands the run to a human."""
+
+
+class Stuck(Exception):  # noqa: N818 - an event, not an error
+    """Nobody will go on."""
+
+
+class Spent(Exception):  # noqa: N818 - an event, not an error
+    """An orphaned attempt has no step left."""
+
+
+def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - a program's result
+    """Run a coroutine that never waits, and return its result."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        coroutine.close()
+    msg = "the model's commands never wait, but the body did"
+    raise ModelError(msg)
+
+
+@dataclass(slots=True)
+class World:
+    """A cell with a history, as the HTTP face has them."""
+
+    case: Case
+    cell: Cell
+    history: History
+    recorded: Mapping[str, Json] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, case: Case, recorded: Mapping[str, Json], *, answers: bool = True) -> World:
+        cell = Cell.of(case.tier, case.scenario.world, case.answers if answers else ())
+        return cls(case, cell, History(), recorded)
+
+    def perform(self, call: Call) -> dict[str, Json]:
+        nth = 1 + sum(
+            event.kind == "call" and (event.run, event.data["step"]) == (call.run, call.step)
+            for event in self.history
+        )
+        self.history.append("call", call.run, nth=nth, **call.to_json())
+        return self.apply(call)
+
+    def apply(self, call: Call) -> dict[str, Json]:
+        outcome = self.cell.apply(call)
+        if outcome.applied:
+            self.history.append(
+                "apply", call.run, **call.to_json(), premise_broken=list(outcome.premise_broken)
+            )
+        if call.op == "ask" and call.step in self.recorded:
+            return {"status": "ok", "value": self.recorded[call.step]}
+        return outcome.reply
+
+    def reply(self, call: Call, reply: dict[str, Json]) -> None:
+        self.history.append(
+            "reply",
+            call.run,
+            reply=reply,
+            step=call.step,
+            incarnation=call.incarnation,
+            seq=call.seq,
+        )
+
+
+@dataclass(slots=True)
+class Run:
+    """One run under one choice of happenings."""
+
+    world: World
+    run: str
+    guarantee: Guarantee
+    guard: Guard
+    stages: Sequence[tuple[Point, Happening]]
+    arg: Json
+    kept: dict[str, Any] = field(default_factory=dict)
+    intents: set[str] = field(default_factory=set)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    children: list[str] = field(default_factory=list)
+    answers: dict[str, Json] = field(default_factory=dict)
+    stage: int = 0
+    incarnation: int = 1
+    seq: int = 0
+
+    def count(self, step: str, phase: str) -> int:
+        self.counts[step, phase] = self.counts.get((step, phase), 0) + 1
+        return self.counts[step, phase]
+
+    def stands_at(self, step: str, phase: str, nth: int) -> Happening | None:
+        if self.stage < len(self.stages):
+            point, happening = self.stages[self.stage]
+            if point == Point(step, phase, nth):
+                return happening
+        return None
+
+    def armed_step(self) -> str:
+        return self.stages[self.stage][0].step if self.stage < len(self.stages) else ""
+
+    def finish(self) -> tuple[str, Json]:
+        """Play to the end; return how it ended."""
+        body = self.world.case.scenario.main.body
+        late: list[Callable[[], None]] = []
+        while True:
+            ops = SimulatedOps(self)
+            try:
+                output = drive(play(body, self.arg, ops))
+            except Died:
+                _, happening = self.stages[self.stage]
+                self.stage += 1
+                orphan = ops.orphan(happening)
+                if orphan and happening.early:
+                    orphan()
+                self.world.history.append("fault", fault="model", victim=str(self.incarnation))
+                if orphan and not happening.early:
+                    late.append(orphan)
+                if happening.drift:
+                    for path, value in self.world.case.scenario.drift.items():
+                        self.world.cell.write(path, value, "stranger")
+                self.incarnation += 1
+                if self.guarantee is Guarantee.RESTART:
+                    self.kept.clear()
+            except Escalated:
+                status, output = "escalated", None
+                break
+            except Stuck:
+                status, output = "running", None
+                break
+            else:
+                status = "completed"
+                break
+        for orphan in late:
+            orphan()
+        return status, output
+
+
+class SimulatedOps:
+    """The commands, as a runtime with that guarantee carries them out."""
+
+    armed: frozenset[str] = frozenset({FINALIZE})
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.known = dict(run.kept)
+        self.left: int | None = None
+        self.pending: Call | None = None
+        self.pending_reply: dict[str, Json] | None = None
+
+    def call(self, command: Step) -> Call:
+        self.run.seq += 1
+        keyed = self.run.guard is Guard.KEYS and command.op.effect is not Effect.READ
+        return Call(
+            run=self.run.run,
+            step=command.name,
+            op=command.op.verb,
+            effect=command.op.effect,
+            args=command.args,
+            key=idempotency_key(self.run.run, command.name) if keyed else "",
+            premises=[{"path": p.path, "etag": p.etag} for p in command.premises],
+            slept_s=command.slept_s,
+            incarnation=str(self.run.incarnation),
+            seq=self.run.seq,
+        )
+
+    def orphan(self, happening: Happening) -> Callable[[], None] | None:
+        """Return what the lost attempt still does when it is not dead."""
+        if not happening.late:
+            return None
+        run, known, pending = self.run, self.known, self.pending
+        incarnation, reply = run.incarnation, self.pending_reply
+
+        def go_on() -> None:
+            now, run.incarnation = run.incarnation, incarnation
+            if pending is not None:
+                known[pending.step] = reply if reply is not None else run.world.apply(pending)
+                run.world.reply(pending, known[pending.step])
+            ops = SimulatedOps(run)
+            ops.known, ops.left = known, happening.orphan
+            stages, run.stages = run.stages, ()
+            try:
+                drive(play(run.world.case.scenario.main.body, run.arg, ops))
+            except (Spent, Escalated):
+                pass
+            finally:
+                run.incarnation, run.stages = now, stages
+
+        return go_on
+
+    async def step(self, command: Step) -> dict[str, Json]:
+        if command.name in self.known:
+            return self.known[command.name]  # type: ignore[no-any-return]
+        if self.left is not None:
+            # Before a step there is an intent to record, and records are fenced.
+            if self.left == 0 or self.run.guarantee is Guarantee.EFFECT_ONCE:
+                raise Spent
+            self.left -= 1
+        reply = self.attempt(command)
+        self.known[command.name] = reply
+        if self.left is None and self.run.guarantee is not Guarantee.RESTART:
+            self.run.kept[command.name] = reply
+        if self.left is None:
+            nth = self.run.count(command.name, AFTER_ACK)
+            self.pending = None
+            self.reach(command.name, AFTER_ACK, nth)
+        return reply
+
+    def attempt(self, command: Step) -> dict[str, Json]:
+        """Call the world; where the runtime has intents, what is in doubt is settled first."""
+        run = self.run
+        if run.guarantee is Guarantee.EFFECT_ONCE and self.left is None:
+            if command.name in run.intents and (settled := self.settle(command)):
+                return settled
+            run.intents.add(command.name)
+        call = self.call(command)
+        if self.left is not None:
+            reply = run.world.perform(call)
+            run.world.reply(call, reply)
+            return reply
+        nth = run.count(command.name, "call")
+        run.world.history.append("call", run.run, nth=nth, **call.to_json())
+        self.pending, self.pending_reply = call, None
+        if self.falls(command.name, BEFORE, nth):
+            return self.attempt(command)
+        reply = run.world.apply(call)
+        self.pending_reply = reply
+        if self.falls(command.name, AFTER, nth):
+            return self.attempt(command)
+        run.world.reply(call, reply)
+        return reply
+
+    def falls(self, step: str, phase: str, nth: int) -> bool:
+        """Meet the fault of this point, if any; say whether the step is called again."""
+        happening = self.run.stands_at(step, phase, nth)
+        if happening is None:
+            return False
+        if happening.stuck:
+            raise Stuck
+        if happening.again:
+            self.run.stage += 1
+            return True
+        self.fall()
+        return False
+
+    def fall(self) -> None:
+        """Die here, unless the attempt survives the fault."""
+        if self.run.stages[self.run.stage][1].dies:
+            raise Died
+        self.run.stage += 1
+
+    def settle(self, command: Step) -> dict[str, Json] | None:
+        """Resolve a call whose outcome is not known, as ``EFFECT_ONCE`` must."""
+        tier = self.run.world.cell.tier
+        keyed = tier is Tier.K and self.run.guard is Guard.KEYS
+        if not command.op.effect.once or keyed:
+            return None
+        if tier is Tier.Q and f"{self.run.run}/{command.name}" in self.run.world.cell.applied_at:
+            return {"status": "ok", "value": None, "etag": ""}
+        raise Escalated
+
+    async def sleep(self, name: str, duration_s: float) -> None:
+        del duration_s
+        self.wait(name)
+
+    async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
+        self.wait(command.name)
+        for signal in self.run.world.case.scenario.signals:
+            if (signal.event, signal.key) == (command.event, command.key):
+                return {"payload": signal.payload}
+        return None
+
+    def wait(self, name: str) -> None:
+        if name not in self.known and self.left is None:
+            if self.run.stands_at(name, WAITING, self.run.count(name, WAITING)):
+                self.fall()
+            self.known[name] = True
+            if self.run.guarantee is not Guarantee.RESTART:
+                self.run.kept[name] = True
+
+    async def emit(self, command: Emit) -> None:
+        for program in self.run.world.case.scenario.consumers(command.event):
+            name = f"{command.event}.{command.key}.{program.name}"
+            self.child(name, program.name, command.payload, awaited=False)
+
+    async def invoke(self, command: Invoke) -> Json:
+        # No point: the child is not held, so what a death there means is a race.
+        return self.child(command.name, command.program, command.arg, awaited=True)
+
+    def nested(self, run: Run, *, awaited: bool) -> SimulatedOps:
+        del awaited
+        return SimulatedOps(run)
+
+    def child(self, name: str, program: str, arg: Json, *, awaited: bool) -> Json:
+        ident = f"{self.run.run}.{name}"
+        if ident not in self.run.children:
+            self.run.children.append(ident)
+            child = Run(self.run.world, ident, self.run.guarantee, self.run.guard, (), arg)
+            body = self.run.world.case.scenario.program(program).body
+            self.run.answers[ident] = drive(play(body, arg, self.nested(child, awaited=awaited)))
+            self.run.children += child.children
+        return self.run.answers[ident]
+
+    async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
+        # The armed branch comes last: while it is held, its siblings finish.
+        armed = self.run.armed_step()
+        answers = {}
+        for command in sorted(commands, key=lambda command: command.name == armed):
+            answers[command.name] = await one(command)
+        return [answers[command.name] for command in commands]
+
+    async def now(self, name: str) -> float:
+        del name
+        return 0.0
+
+    async def draw(self, name: str) -> float:
+        del name
+        return 0.0
+
+    async def at(self, phase: str, name: str) -> None:
+        del name
+        if self.left is None:
+            self.pending = None
+            self.reach("", phase, self.run.count("", phase))
+
+    def reach(self, step: str, phase: str, nth: int) -> None:
+        """Meet the fault of a reported phase, if any; it is reported only where armed."""
+        if self.run.stands_at(step, phase, nth):
+            self.run.world.history.append(
+                "at",
+                self.run.run,
+                phase=phase,
+                nth=nth,
+                step=step,
+                incarnation=str(self.run.incarnation),
+                seq=0,
+            )
+            self.fall()
+
+
+class Trace(SimulatedOps):
+    """The ideal run, which also notes what comes before what."""
+
+    def __init__(self, run: Run, replies: Mapping[tuple[str, str], dict[str, Json]]) -> None:
+        super().__init__(run)
+        self.replies = replies
+        self.steps: list[str] = []
+        self.waits: list[str] = []
+        self.before: dict[str, tuple[str, ...]] = {}
+        self.groups: dict[str, str] = {}
+        self.owed: list[tuple[str, str]] = []
+
+    async def step(self, command: Step) -> dict[str, Json]:
+        reply = await super().step(command)
+        reply = self.replies.get((self.run.run, command.name), reply)
+        self.steps.append(command.name)
+        if command.op.effect.writes and reply["status"] == "ok":
+            self.owed.append((self.run.run, command.name))
+        return reply
+
+    def nested(self, run: Run, *, awaited: bool) -> SimulatedOps:
+        """Follow an awaited child too: what it owes, a completed parent owes."""
+        inner = Trace(run, self.replies)
+        if awaited:
+            inner.owed = self.owed
+        return inner
+
+    def wait(self, name: str) -> None:
+        self.waits.append(name)
+        self.before[name] = tuple(self.steps)
+        super().wait(name)
+
+    async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
+        group = Gather(name="gather", commands=tuple(commands)).commands[0].name
+        self.groups |= {command.name: group for command in commands}
+        return await super().gather(commands, one)
