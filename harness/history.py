@@ -23,9 +23,10 @@ gate        whether a run stood where it should when the fault came: ok, why
 event       an event was sent to a run
 view        what the runtime says of a run
 journal     the runtime's own record of a run
+bystander   how a healthy run of the second worker fared: name, outcome, why
 scan        where secrets were looked for, and what was found
 exit        a process ended
-world       the values of a run's cell at the end
+world       the values of a run's cell at the end, and where a stranger had the last word
 =========== ==================================================================
 """
 

@@ -29,8 +29,12 @@ MAX_COMBINATIONS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ideal:
-    """The run as it should be: what it does in order, and where it ends."""
+    """The run as it should be: what it does in order, and where it ends.
 
+    ``commands`` are the kinds of commands that it uses, by the names of capabilities.
+    """
+
+    commands: frozenset[str]
     steps: tuple[str, ...]
     waits: tuple[str, ...]
     before: Mapping[str, tuple[str, ...]]
@@ -63,6 +67,7 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
     trace = Trace(told, replies)
     drive(play(case.scenario.main.body, arg, trace))
     return Ideal(
+        commands=frozenset(trace.commands),
         steps=tuple(trace.steps),
         waits=tuple(trace.waits),
         before=trace.before,
@@ -119,7 +124,7 @@ def expect(
         ends.add(status)
         stuck = any(happening.stuck for happening in happenings)
         world.history.append("view", run, status=status, output=output, moves="unknown", claim="")
-        world.history.append("world", run, values=world.cell.values())
+        world.history.append("world", run, values=world.cell.values(), strange=world.cell.strange())
         found.append(predict(world.history, bare, hung=stuck))
     exact = all(f.exact for f in faults)
     return Expectation(

@@ -29,7 +29,7 @@ from harness.program import (
 from harness.runtime import Guarantee
 from harness.scenario import Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
-from harness.world.cell import Call, Cell
+from harness.world.cell import STRANGER, Call, Cell
 
 
 class ModelError(Exception):
@@ -159,7 +159,7 @@ class Run:
                     late.append(orphan)
                 if happening.drift:
                     for path, value in self.world.case.scenario.drift.items():
-                        self.world.cell.write(path, value, "stranger")
+                        self.world.cell.write(path, value, STRANGER)
                 self.incarnation += 1
                 if self.guarantee is Guarantee.RESTART:
                     self.kept.clear()
@@ -385,6 +385,7 @@ class Trace(SimulatedOps):
     def __init__(self, run: Run, replies: Mapping[tuple[str, str], dict[str, Json]]) -> None:
         super().__init__(run)
         self.replies = replies
+        self.commands: set[str] = set()
         self.steps: list[str] = []
         self.waits: list[str] = []
         self.before: dict[str, tuple[str, ...]] = {}
@@ -392,6 +393,7 @@ class Trace(SimulatedOps):
         self.owed: list[tuple[str, str]] = []
 
     async def step(self, command: Step) -> dict[str, Json]:
+        self.commands.add("step")
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)
         self.steps.append(command.name)
@@ -402,6 +404,7 @@ class Trace(SimulatedOps):
     def nested(self, run: Run, *, awaited: bool) -> SimulatedOps:
         """Follow an awaited child too: what it owes, a completed parent owes."""
         inner = Trace(run, self.replies)
+        inner.commands = self.commands
         if awaited:
             inner.owed = self.owed
         return inner
@@ -412,6 +415,31 @@ class Trace(SimulatedOps):
         super().wait(name)
 
     async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
+        self.commands.add("gather")
         group = Gather(name="gather", commands=tuple(commands)).commands[0].name
         self.groups |= {command.name: group for command in commands}
         return await super().gather(commands, one)
+
+    async def sleep(self, name: str, duration_s: float) -> None:
+        self.commands.add("sleep")
+        await super().sleep(name, duration_s)
+
+    async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
+        self.commands.add("wait_for")
+        return await super().wait_for(command)
+
+    async def emit(self, command: Emit) -> None:
+        self.commands.add("emit")
+        await super().emit(command)
+
+    async def invoke(self, command: Invoke) -> Json:
+        self.commands.add("invoke")
+        return await super().invoke(command)
+
+    async def now(self, name: str) -> float:
+        self.commands.add("now")
+        return await super().now(name)
+
+    async def draw(self, name: str) -> float:
+        self.commands.add("draw")
+        return await super().draw(name)

@@ -30,7 +30,7 @@ from harness.plan import Plan, arg_of
 from harness.process import ProcessError, Runner
 from harness.program import FINALIZE
 from harness.rpc import RpcError
-from harness.runtime import Backend, Runtime, RuntimeUnavailableError
+from harness.runtime import Backend, Runtime, RuntimeUnavailableError, Support
 from harness.scenario import Case
 from harness.schedule import WAITING, Point, Schedule, Stage, parse, visited
 from harness.site import LocalSite, Lot
@@ -137,6 +137,13 @@ class Column:
     def target(self, target: Target) -> None:
         """Run the golden run of a case, then each fault over its points."""
         assert self.backend is not None  # noqa: S101 - started
+        used = ideal(target.case, "r", arg_of(target.case, "r")).commands
+        how = self.runtime.capabilities
+        missing = sorted(name for name in used if how.get(name) in {None, Support.MISSING})
+        if missing:
+            for name in target.faults:
+                self.skip(target, name, f"it has no {', '.join(missing)}")
+            return
         events, rows = self.trial(target, "none", 0, "golden", (Schedule(),))
         run = rows[0]["run"]
         end = ideal(target.case, run, arg_of(target.case, run))

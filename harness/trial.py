@@ -345,7 +345,7 @@ class Trial:
                 self.note(run)
             cell = self.world.close(run)
             if cell:
-                self.history.append("world", run, values=cell.values())
+                self.history.append("world", run, values=cell.values(), strange=cell.strange())
         journals: list[Json] = []
         for run in self.runs if not self.plan.batch else []:
             journal = self.backend.journal(self.plan.ident, run)

@@ -106,4 +106,4 @@ def oracles() -> dict[str, str]:
 
 def faults() -> dict[str, str]:
     """Return what each fault does, in a line."""
-    return {name: _first(type(fault).__doc__) for name, fault in FAULTS.items()}
+    return {name: fault.about for name, fault in FAULTS.items()}

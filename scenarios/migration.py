@@ -48,7 +48,8 @@ WORLD: dict[str, Json] = {
     "source/orders": [1815, 1906, 1930, 1972],
     "schema/foreign_keys": ["orders.user -> users"],
     "schema/grants": ["app: all"],
-    DNS: "source", INBOX: [],
+    DNS: "source",
+    INBOX: [],
 }
 
 SCENARIO = Scenario(

@@ -30,7 +30,7 @@ USAGE, CRASH, INTERRUPTED = 64, 70, 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bakeoff")
 def cli() -> None:
-    r"""Tell whether an agent's work stays true when things die.
+    """Tell whether an agent's work stays true when things die.
 
     bakeoff runs one portable program on every durable runtime, kills real processes at
     every point, and compares what the runtime believes with what the world shows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import threading
 
@@ -88,7 +89,7 @@ def replay(
     results: Path,
     as_json: bool,
 ) -> None:
-    r"""Run one SCHEDULE alone and print its verdicts.
+    """Run one SCHEDULE alone and print its verdicts.
 
     \b
     A schedule is STEP/PHASE#N:FAULT, joined by + for more than one fault, as the report
@@ -107,7 +108,7 @@ def replay(
         results / "replays",
         {
             "asked": {"replay": schedule},
-            "argv": "bakeoff replay",
+            "argv": shlex.join(["bakeoff", *sys.argv[1:]]),
             "git": git(),
             "host": host(),
             "columns": [describe(reference, runtime, profile)],

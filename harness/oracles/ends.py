@@ -22,13 +22,16 @@ from harness.runtime import TERMINAL
 
 
 def parity(events: Sequence[Event], expectation: Expectation) -> Finding:
-    """The final world or the output differs from the model's."""
+    """The final world or the output differs from the model's.
+
+    Where a stranger had the last word, the value is not the run's, and is not compared.
+    """
     view = last_view(events)
     world = next((e for e in reversed(events) if e.kind == "world"), None)
     if view is None or world is None or view.data["status"] != "completed":
         return NOT_APPLICABLE
     values = world.data["values"]
-    for path in sorted({*values, *expectation.world}):
+    for path in sorted({*values, *expectation.world} - set(world.data.get("strange", ()))):
         if values.get(path) != expectation.world.get(path):
             seen, wanted = values.get(path), expectation.world.get(path)
             return violated(f"{path} is {seen!r}, the model has {wanted!r}", world)

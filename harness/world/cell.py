@@ -22,6 +22,8 @@ from harness.effects import Effect, Json, Tier
 from harness.scenario import Answer
 
 
+STRANGER = "stranger"
+"""The author of what no program wrote."""
 RETENTION_S = 24 * 3600.0
 """How long tier K remembers a key, in virtual seconds (Stripe prunes after 24 h)."""
 
@@ -146,6 +148,10 @@ class Cell:
     def values(self) -> dict[str, Json]:
         """Return the values of all resources."""
         return {path: self.resources[path].value for path in sorted(self.resources)}
+
+    def strange(self) -> list[str]:
+        """Return the paths whose last word was a stranger's."""
+        return sorted(path for path, found in self.resources.items() if found.author == STRANGER)
 
     def write(self, path: str, value: Json, author: str) -> None:
         """Write a resource as ``author`` (a stranger's drift, or a step)."""

@@ -32,7 +32,7 @@ from aiohttp import web
 from harness.history import History
 from harness.loop import Loop
 from harness.process import Address
-from harness.world.cell import Call, Cell
+from harness.world.cell import STRANGER, Call, Cell
 
 
 BACKLOG = 4096
@@ -133,7 +133,7 @@ class World:
         """Write a resource as a stranger would."""
 
         async def write() -> None:
-            self._rooms[name].cell.write(path, value, "stranger")
+            self._rooms[name].cell.write(path, value, STRANGER)
 
         self._loop.run(write())
 

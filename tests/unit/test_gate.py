@@ -18,6 +18,7 @@ WAIT = Point("nap", "waiting")
 def ideal() -> Ideal:
     """Return a run of two gathered steps, then a wait."""
     return Ideal(
+        commands=frozenset({"step"}),
         steps=("a", "b"),
         waits=("nap",),
         before={"nap": ("a", "b")},
