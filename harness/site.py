@@ -85,6 +85,11 @@ class Lot:
     name: str
     runner: Runner
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return what marks a child as this site's."""
+        return self.site.environment
+
     def state_dir(self, name: str) -> Path:
         """Return a folder for the runtime's data."""
         return self.site.state_dir(f"{self.name}/{name}")

@@ -139,7 +139,7 @@ class DbosRuntime:
         self.version()
         folder, settings = site.state_dir(f"dbos-{profile}"), self.settings(profile)
         argv = [sys.executable, "-m", "runtimes.dbos.client"]
-        with Rpc(argv, folder / "client.log", os.environ) as rpc:
+        with Rpc(argv, folder / "client.log", {**os.environ, **site.environment}) as rpc:
             rpc.call("prepare", 60.0, path=str(folder / "template"), settings=dict(settings))
             yield DbosBackend(settings, folder, rpc)
 

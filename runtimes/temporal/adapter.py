@@ -96,7 +96,7 @@ class Temporal:
         servers: list[Service] = []
         with ExitStack() as stack:
             # The child imports its SDK while the server boots.
-            rpc = Rpc(argv, log, {**os.environ, **place.environment()})
+            rpc = Rpc(argv, log, {**os.environ, **site.environment, **place.environment()})
             stack.enter_context(rpc)
             if found.owned:
                 servers = [stack.enter_context(_server(site, found, address, profile))]
