@@ -257,7 +257,8 @@ def _sweep(
 ) -> int:
     began_s = time.monotonic()
     stop = threading.Event()
-    screen = Screen(store, quiet=as_json)
+    total = len(found) * sum(len(target.faults) for target in request.targets)
+    screen = Screen(store, quiet=as_json, cells_=total)
     with store.owned(), bench() as bench_:
         store.reindex()
         columns = [column(bench_, *item, request, store, screen, stop) for item in found.items()]

@@ -38,8 +38,8 @@ def line(cell: Cell) -> str:
 class Screen:
     """Live progress on a terminal, plain lines elsewhere."""
 
-    def __init__(self, store: Store, *, quiet: bool) -> None:
-        """Show the progress of a store's sweep; with ``quiet``, nothing."""
+    def __init__(self, store: Store, *, quiet: bool, cells_: int = 0) -> None:
+        """Show the progress of a store's sweep of so many cells; with ``quiet``, nothing."""
         self.store, self.quiet = store, quiet
         self.console = Console(stderr=True) if quiet else Console(soft_wrap=True, highlight=False)
         self.skips: list[dict[str, str]] = []
@@ -48,6 +48,7 @@ class Screen:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("cells, {task.fields[schedules]} schedules"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -55,8 +56,8 @@ class Screen:
             disable=quiet or not self.console.is_terminal,
             transient=True,
         )
-        self._task = self.progress.add_task("schedules", total=0)
-        self._total = 0
+        self._task = self.progress.add_task("starting", total=cells_, schedules="0 of 0")
+        self._planned = self._judged = 0
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -71,15 +72,21 @@ class Screen:
     def planned(self, schedules: int) -> None:
         """Add to what is to be done."""
         with self._lock:
-            self._total += schedules
-        self.progress.update(self._task, total=self._total)
+            self._planned += schedules
+        self._count()
 
     def judged(self, schedules: int) -> None:
         """Add to what is done."""
-        self.progress.advance(self._task, schedules)
+        with self._lock:
+            self._judged += schedules
+        self._count()
+
+    def _count(self) -> None:
+        self.progress.update(self._task, schedules=f"{self._judged} of {self._planned}")
 
     def ended(self, runtime: str, case: str, guard: str, fault: str) -> None:
         """Print the lines of a cell."""
+        self.progress.advance(self._task)
         wanted = (runtime, case, guard, fault)
         rows = [
             row
@@ -91,6 +98,7 @@ class Screen:
 
     def skipped(self, runtime: str, case: str, guard: str, fault: str, reason: str) -> None:
         """Note a cell that is not measured."""
+        self.progress.advance(self._task)
         skip = {"runtime": runtime, "case": case, "guard": guard, "fault": fault, "reason": reason}
         with self._lock:
             self.skips.append(skip)
