@@ -107,6 +107,8 @@ class Column:
 
     def run(self) -> None:
         """Run all targets; what cannot run here is skipped with its reason."""
+        if self.stop.is_set():
+            raise StoppedError
         with ExitStack() as stack:
             try:
                 lot = Lot(self.site, self.runtime.name, self.server_runner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 
@@ -15,6 +16,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.command import Home
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands under test.
+
+    A shell starts background jobs with SIGINT ignored, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import sys
 import threading
 import time
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import click
 from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
 from harness.cli.screen import Screen
 from harness.runtime import Runtime, RuntimeUnavailableError
-from harness.store import Store, StoreError
+from harness.store import Store
 from harness.suite import targets
 from harness.summary import Cell, cells, exit_code
 from harness.sweep import SAMPLE, Column, Request
@@ -72,11 +73,12 @@ def describe(reference: str, runtime: Runtime, profile: str) -> dict[str, Any]:
     }
 
 
-def sweep_all(columns: Sequence[Column], jobs: int, stop: threading.Event) -> None:
-    """Run columns side by side; the first error stops them all.
+@contextmanager
+def stopping(stop: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM set ``stop`` instead of breaking in anywhere.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM came.
+        KeyboardInterrupt: at the end, if one of them came.
 
     """
     interrupted = threading.Event()
@@ -86,24 +88,28 @@ def sweep_all(columns: Sequence[Column], jobs: int, stop: threading.Event) -> No
         interrupted.set()
         stop.set()
 
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            futures: list[Future[None]] = [pool.submit(column.run) for column in columns]
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            if any(future.exception() for future in done):
-                stop.set()
-        for future in futures:
-            error = future.exception()
-            if error and not isinstance(error, StoppedError):
-                raise error
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if interrupted.is_set():
         raise KeyboardInterrupt
+
+
+def sweep_all(columns: Sequence[Column], jobs: int, stop: threading.Event) -> None:
+    """Run columns side by side; the first error stops them all, and is raised."""
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        futures: list[Future[None]] = [pool.submit(column.run) for column in columns]
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        if any(future.exception() for future in done):
+            stop.set()
+    for future in futures:
+        error = future.exception()
+        if error and not isinstance(error, StoppedError):
+            raise error
 
 
 def _latest(results: Path, resume: str) -> Store:
@@ -259,51 +265,64 @@ def _sweep(
     stop = threading.Event()
     total = len(found) * sum(len(target.faults) for target in request.targets)
     screen = Screen(store, quiet=as_json, cells_=total)
-    with store.owned(), bench() as bench_:
-        store.reindex()
-        columns = [column(bench_, *item, request, store, screen, stop) for item in found.items()]
+    columns: list[Column] = []
+    with store.owned():
         try:
-            with screen.progress:
+            with stopping(stop), bench() as bench_, screen.progress:
+                store.reindex()
+                columns += (
+                    column(bench_, *item, request, store, screen, stop) for item in found.items()
+                )
                 sweep_all(columns, jobs, stop)
         except KeyboardInterrupt:
-            click.echo(
-                f"interrupted; nothing finished is lost: bakeoff run --resume {store.path}",
-                err=True,
-            )
+            again = f"bakeoff run --resume {store.path}"
+            click.echo(f"interrupted; nothing finished is lost: {again}", err=True)
             return 130
-        except StoreError:
-            raise
-        rows = store.reindex()
-        planned, judged = sum(c.planned for c in columns), sum(c.judged for c in columns)
-        matrix = cells(rows)
-        measured = [cell for cell in matrix if cell.fault != "none"]
-        budget = f"{request.budget} a cell, seed {request.seed}" if request.budget else ""
-        code = exit_code(matrix, planned, judged, budget)
-        unknown = sum(cell.unknown for cell in measured)
-        store.update(
-            planned=planned,
-            judged=judged,
-            unknown=unknown,
-            skips=screen.skips,
-            exit_code=code,
-            budget=budget,
-            took_s=round(time.monotonic() - began_s, 1),
-        )
-        written = write_reports(store)
+        return _conclude(store, request, columns, screen, began_s, as_json=as_json)
+
+
+def _conclude(
+    store: Store,
+    request: Request,
+    columns: Sequence[Column],
+    screen: Screen,
+    began_s: float,
+    *,
+    as_json: bool,
+) -> int:
+    """Count, write the reports, say how it went, and return the exit code."""
+    rows = store.reindex()
+    planned, judged = sum(c.planned for c in columns), sum(c.judged for c in columns)
+    matrix = cells(rows)
+    measured = [cell for cell in matrix if cell.fault != "none"]
+    budget = f"{request.budget} a cell, seed {request.seed}" if request.budget else ""
+    code = exit_code(matrix, planned, judged, budget)
+    unknown = sum(cell.unknown for cell in measured)
+    took_s = round(time.monotonic() - began_s, 1)
+    store.update(
+        planned=planned,
+        judged=judged,
+        unknown=unknown,
+        skips=screen.skips,
+        exit_code=code,
+        budget=budget,
+        took_s=took_s,
+    )
+    written = write_reports(store)
     if as_json:
         click.echo(json.dumps(document(store, measured), indent=1))
-    else:
-        screen.say("")
-        singles = sum(row["mode"] == "single" for row in rows)
-        screen.say(
-            f"planned {planned}, run {judged}{f' (budget {budget})' if budget else ''}, "
-            f"skipped cells {len(screen.skips)}, unknown {unknown}; {singles} single trials; "
-            f"{time.monotonic() - began_s:.0f} s"
-        )
-        screen.say(verdict(code))
-        for path in written:
-            if path.name == "report.html":
-                screen.say(f"report: {path}")
+        return code
+    singles = sum(row["mode"] == "single" for row in rows)
+    screen.say("")
+    screen.say(
+        f"planned {planned}, run {judged}{f' (budget {budget})' if budget else ''}, "
+        f"skipped cells {len(screen.skips)}, unknown {unknown}; {singles} single trials; "
+        f"{took_s:.0f} s"
+    )
+    screen.say(verdict(code))
+    for path in written:
+        if path.name == "report.html":
+            screen.say(f"report: {path}")
     return code
 
 

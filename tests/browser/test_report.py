@@ -91,6 +91,7 @@ def report(tmp_path: Path) -> Path:
         "surprising": False,
         "exact": True,
         "why": "",
+        "again": "--runtime acme --scenario shop[O] --guard none --profile fast",
         "verdicts": [
             {
                 "oracle": "duplicate_effect",

@@ -157,13 +157,28 @@ def test_living_harness_is_not_swept(home):
     assert 3 == len(json.loads(out)["cells"])
 
 
+def _stays(pid):
+    """Say whether a process lives and no SIGKILL is on its way to it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
+    return fields["State"][0] not in "ZX" and not pending & 1 << signal.SIGKILL - 1
+
+
 def test_what_a_dead_harness_left_is_swept(home):
     """The next command kills the workers that outlived a killed harness, and says so."""
     argv = ("run", "--runtime", STUBBORN, *SWEEP[SWEEP.index("--scenario") :], "--no-controls")
 
     def frozen_with_a_worker():
         process.send_signal(signal.SIGSTOP)
-        found = any("stubborn.py" in line for line in home.left() if str(process.pid) not in line)
+        found = any(
+            "stubborn.py" in line and _stays(line.split()[0])
+            for line in home.left()
+            if str(process.pid) not in line
+        )
         if not found:
             process.send_signal(signal.SIGCONT)
         return found
