@@ -319,7 +319,7 @@ def _conclude(
         f"skipped cells {len(screen.skips)}, unknown {unknown}; {singles} single trials; "
         f"{took_s:.0f} s"
     )
-    screen.say(verdict(code))
+    screen.say(verdict(code) if matrix else "exit 2: nothing was measured")
     for path in written:
         if path.name == "report.html":
             screen.say(f"report: {path}")

@@ -6,7 +6,9 @@ import asyncio
 import json
 import socket
 import sys
+import time
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,13 +16,135 @@ import hypercorn.asyncio
 import restate
 
 from hypercorn.config import Config
+from restate.serde import JsonSerde
 from restate.server import install_shutdown_hook
 
-from harness.program import ProgramError, play
+from harness.effects import Json
+from harness.program import Command, Emit, Invoke, One, ProgramError, Step, WaitFor, play
 from harness.runtime import Envelope
-from harness.worker import WorldClient, announce, scenario
-from runtimes.restate.ops import RestateOps
+from harness.scenario import Scenario
+from harness.worker import WorldClient, announce, child_envelope, scenario
 from runtimes.restate.profiles import STREAMS
+
+
+Future = restate.RestateDurableFuture[Any]
+RECORDED = restate.RunOptions[Any](serde=JsonSerde())
+
+
+class RestateOps:
+    """One attempt of a run.
+
+    The SDK lets one coroutine at a time wait for the journal.  In a gather that is ``gather``
+    itself, and its commands wait in ``_waiting`` for what it sees.
+    """
+
+    def __init__(
+        self,
+        context: restate.WorkflowContext,
+        envelope: Envelope,
+        scenario: Scenario,
+        world: WorldClient,
+        main: Any,  # noqa: ANN401 - a handler, which the SDK leaves untyped
+    ) -> None:
+        """Serve an attempt; ``main`` is the handler that runs a program."""
+        self.armed = frozenset(envelope.armed)
+        self._context, self._envelope, self._main = context, envelope, main
+        self._scenario, self._world = scenario, world
+        self._waiting: dict[Future, asyncio.Future[Future]] | None = None
+        self._sent: list[restate.SendHandle] = []
+
+    async def _first(self, *futures: Future) -> Future:
+        if self._waiting is None:
+            return (await restate.wait_completed(*futures))[0][0]
+        seen: asyncio.Future[Future] = asyncio.get_running_loop().create_future()
+        self._waiting |= dict.fromkeys(futures, seen)
+        return await seen
+
+    async def _value(self, future: Future) -> Any:  # noqa: ANN401 - JSON
+        await self._first(future)
+        return await future
+
+    def _timer(self, name: str, duration_s: float) -> Future:
+        return self._context.sleep(timedelta(seconds=duration_s * self._envelope.time_scale), name)
+
+    def _child(self, program: str, name: str, arg: Json) -> tuple[str, dict[str, Json]]:
+        child = child_envelope(self._envelope, name)
+        return child.run, {"envelope": child.to_json(), "program": program, "arg": arg}
+
+    async def step(self, command: Step) -> dict[str, Json]:
+        """Call the world inside a ``run`` block; a lost reply fails the attempt."""
+
+        async def perform() -> dict[str, Json]:
+            return await self._world.perform(self._envelope, command)
+
+        run = self._context.run_typed(command.name, perform, RECORDED)
+        return dict(await self._value(run))
+
+    async def sleep(self, name: str, duration_s: float) -> None:
+        """Sleep by a timer of the server."""
+        await self._value(self._timer(name, duration_s))
+
+    async def emit(self, command: Emit) -> None:
+        """Send to each consumer; the server holds it once it names the invocation."""
+        for program in self._scenario.consumers(command.event):
+            name = f"{command.event}.{command.key}.{program.name}"
+            run, start = self._child(program.name, name, command.payload)
+            self._sent.append(self._context.workflow_send(self._main, run, start))
+        if self._waiting is None:
+            await self._named()
+
+    async def _named(self) -> None:
+        while self._sent:
+            await self._sent.pop(0).invocation_id()
+
+    async def invoke(self, command: Invoke) -> Json:
+        """Call a child workflow."""
+        run, start = self._child(command.program, command.name, command.arg)
+        output: Json = await self._value(self._context.workflow_call(self._main, run, start))
+        return output
+
+    async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
+        """Wait for a durable promise of the workflow, or for a timer."""
+        promise: Future = self._context.promise(f"{command.event}/{command.key}").value()
+        timer = self._timer(command.name, command.timeout_s)
+        return None if await self._first(promise, timer) is timer else dict(await promise)
+
+    async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
+        """Begin all in order, then wait for whichever is recorded next."""
+        self._waiting = {}
+        tasks = [asyncio.ensure_future(one(command)) for command in commands]
+        try:
+            await asyncio.sleep(0)  # one turn of the loop: each task writes its commands, in order
+            await self._named()
+            while self._waiting:
+                for future in (await restate.wait_completed(*self._waiting))[0]:
+                    if not self._waiting[future].done():
+                        self._waiting[future].set_result(future)
+                self._waiting = {
+                    future: seen for future, seen in self._waiting.items() if not seen.done()
+                }
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            self._waiting = None
+
+    async def now(self, name: str) -> float:
+        """Record the worker's clock."""
+
+        async def clock() -> float:
+            return time.time()
+
+        return float(await self._value(self._context.run_typed(name, clock, RECORDED)))
+
+    async def draw(self, name: str) -> float:
+        """Draw from the generator that Restate seeds by the invocation."""
+        del name
+        return self._context.random().random()
+
+    async def at(self, phase: str, name: str) -> None:
+        """Report a phase; the run's journal does not know of it."""
+        await self._world.at(self._envelope, phase, name)
 
 
 FOREVER = 1 << 31
