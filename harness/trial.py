@@ -236,14 +236,8 @@ class Trial:
     def look(self, runs: Sequence[str]) -> None:
         """Ask the runtime where runs stand."""
         for pool, members in (
-            (
-                self.plan.ident,
-                [run for run in runs if run.partition(".")[0] not in self.bystanders],
-            ),
-            (
-                f"{self.plan.ident}-b",
-                [run for run in runs if run.partition(".")[0] in self.bystanders],
-            ),
+            (self.plan.ident, [run for run in runs if _root(run) not in self.bystanders]),
+            (f"{self.plan.ident}-b", [run for run in runs if _root(run) in self.bystanders]),
         ):
             if members:
                 before = len(self.history)

@@ -13,7 +13,6 @@ import resource
 import signal
 import subprocess
 import threading
-import time
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +37,6 @@ class LocalProcess:
 
         """
         self.name, self.incarnation, self.log, self._spec = name, incarnation, log, spec
-        self.started_s = time.monotonic()
         environment = {key: os.environ[key] for key in KEPT_ENVIRONMENT if key in os.environ}
         environment |= {**spec.env, "PYTHONUNBUFFERED": "1", "BAKEOFF_INCARNATION": incarnation}
         self._stderr = log.open("ab")
