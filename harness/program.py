@@ -23,6 +23,10 @@ AFTER_ACK = "after_ack"
 FINALIZE = "finalize"
 
 
+class FailedError(Exception):
+    """Raised by a body to end its run as failed, for good: no engine is to try it again."""
+
+
 class ProgramError(Exception):
     """The body broke a rule of portable programs; the message says how to mend it."""
 

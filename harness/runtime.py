@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from harness.effects import Guard, Json
 from harness.process import Process, Service, Site, WorkerSpec
@@ -184,6 +184,21 @@ class Backend(Protocol):
 
     def journal(self, pool: str, run: str) -> Sequence[JournalEntry]:
         """Return the runtime's own record of a run."""
+        ...
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """A backend that takes events from outside, as the engine's users send them."""
+
+    def publish(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
+        """Start every program of the scenario that has the event in ``on``.
+
+        The envelope is that of nobody's run: it gives trial, pool, cell and time scale, and the
+        first part of the ids (``child_envelope(envelope, "EVENT.KEY.PROGRAM")``).  The event
+        also reaches each run of the pool whose policy cancels on it.  Events of one key are one
+        event: sent twice, they start each program once.
+        """
         ...
 
 

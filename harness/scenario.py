@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.effects import Json, Tier
+from harness.policy import Policy
 from harness.program import Body
 
 
@@ -20,6 +21,7 @@ class Program:
     name: str
     body: Body
     on: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

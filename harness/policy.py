@@ -1,0 +1,205 @@
+"""What a program asks of the engine around its body: when runs start, wait, end and retry.
+
+Each field is one *primitive* that engines offer under some name of their own.  A field is in
+`Policy` because the conformance suite has a check for it; a runtime that cannot honour it says
+``missing`` in its capabilities, and a cell that needs it is skipped with that reason.
+
+Times are in the scenario's seconds: a worker multiplies them by `Scenario.time_scale`.  A *key*
+is the name of a field of the run's ``arg`` (an object): runs with the same value share one
+limit.  Policies hold for every start of the program: by `submit`, by an event, by `invoke`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.effects import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How an error of a step (its reply was lost) is met; deaths of the worker do not count.
+
+    ``attempts`` in all; the n-th wait is ``first_s * factor ** (n - 1)``, at most ``max_s``.
+    A step whose attempts are used up answers ``failed``: data, no exception.
+    """
+
+    attempts: int
+    first_s: float = 1.0
+    factor: float = 2.0
+    max_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """At most ``limit`` runs (of a key) are in progress; the others wait, and none is lost."""
+
+    limit: int
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """At most ``limit`` runs start per period; the others start later, and none is lost."""
+
+    limit: int
+    period_s: float
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """At most ``limit`` runs start per period; the others never run."""
+
+    limit: int
+    period_s: float
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debounce:
+    """One run, the last one asked for, once nothing came for ``period_s``.
+
+    However long more keeps coming, it starts ``max_s`` after the first at the latest.
+    """
+
+    period_s: float
+    max_s: float
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One run for several starts; its arg is ``{"batch": [arg, ...]}``, its id the first's.
+
+    It starts when ``size`` are there, or ``wait_s`` after the first.
+    """
+
+    size: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A condition on one field of an event's payload."""
+
+    field: str
+    op: Literal["==", "!=", "<", ">"]
+    value: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOn:
+    """An event that cancels the runs whose ``arg[match]`` equals the payload's ``match``.
+
+    With ``where``, only an event whose payload also meets that condition.
+    """
+
+    event: str
+    match: str
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Singleton:
+    """One run of a key at a time: a second start is skipped, or cancels the one in progress."""
+
+    key: str
+    mode: Literal["skip", "cancel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dedupe:
+    """Within ``period_s`` of a start, further starts with the same key never run."""
+
+    key: str
+    period_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that a program asks of the engine beside carrying out its body.
+
+    ``priority`` names the field of ``arg`` with an int: of the runs that wait for a place, the
+    highest goes first.  ``start_timeout_s`` ends a run that nobody began, ``finish_timeout_s``
+    one that did not end, both as ``cancelled`` or ``failed``.  ``on_failure`` names the program
+    that is started with ``{"run": ..., "error": ...}`` once a run has failed for good.
+    ``cron`` is a six-field expression, seconds first; such runs get the arg ``{"tick": n}``.
+    """
+
+    retry: Retry | None = None
+    step_timeout_s: float | None = None
+    start_timeout_s: float | None = None
+    finish_timeout_s: float | None = None
+    concurrency: Concurrency | None = None
+    throttle: Throttle | None = None
+    rate_limit: RateLimit | None = None
+    debounce: Debounce | None = None
+    batch: Batch | None = None
+    cancel_on: tuple[CancelOn, ...] = ()
+    singleton: Singleton | None = None
+    dedupe: Dedupe | None = None
+    priority: str = ""
+    on_failure: str = ""
+    cron: str = ""
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Return the primitives that this policy needs, by the names of `PRIMITIVES`."""
+        needs = {
+            "retry": self.retry,
+            "step_timeout": self.step_timeout_s,
+            "start_timeout": self.start_timeout_s,
+            "finish_timeout": self.finish_timeout_s,
+            "concurrency": self.concurrency and not self.concurrency.key,
+            "concurrency_key": self.concurrency and self.concurrency.key,
+            "throttle": self.throttle,
+            "rate_limit": self.rate_limit,
+            "debounce": self.debounce,
+            "batch": self.batch,
+            "cancel_on": self.cancel_on,
+            "singleton_skip": self.singleton and self.singleton.mode == "skip",
+            "singleton_cancel": self.singleton and self.singleton.mode == "cancel",
+            "dedupe": self.dedupe,
+            "priority": self.priority,
+            "on_failure": self.on_failure,
+            "cron": self.cron,
+        }
+        return frozenset(name for name, asked in needs.items() if asked)
+
+
+PRIMITIVES: tuple[str, ...] = (
+    "step",
+    "retry",
+    "step_timeout",
+    "gather",
+    "now",
+    "draw",
+    "sleep",
+    "sleep_until",
+    "emit",
+    "triggers",
+    "invoke",
+    "wait_for",
+    "signal",
+    "cancel",
+    "cancel_on",
+    "cancel_previous",
+    "concurrency",
+    "concurrency_key",
+    "throttle",
+    "rate_limit",
+    "debounce",
+    "batch",
+    "priority",
+    "singleton_skip",
+    "singleton_cancel",
+    "idempotent_start",
+    "dedupe",
+    "start_timeout",
+    "finish_timeout",
+    "on_failure",
+    "cron",
+)
+"""Every primitive that the conformance suite has a check for, in the order of its table."""
