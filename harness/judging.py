@@ -11,11 +11,12 @@ from harness.faults import fault
 from harness.history import Event, split
 from harness.load import load_scenario
 from harness.model import expect
-from harness.oracle import Judgement, Outcome, assess
+from harness.oracle import Expectation, Judgement, Outcome, assess
 from harness.plan import arg_of
 from harness.runtime import Guarantee
 from harness.scenario import Case
 from harness.schedule import BEFORE, Point, Schedule, Stage, parse
+from harness.signature import diagnosis, evidence
 
 
 def case_of(facts: Mapping[str, Any]) -> Case:
@@ -28,10 +29,10 @@ def case_of(facts: Mapping[str, Any]) -> Case:
     )
 
 
-def _assess(
+def _expect(
     facts: Mapping[str, Any], case: Case, run: str, schedule: Schedule, events: Sequence[Event]
-) -> Judgement:
-    expectation = expect(
+) -> Expectation:
+    return expect(
         case,
         schedule,
         Guarantee(facts["guarantee"]),
@@ -41,7 +42,6 @@ def _assess(
         arg_of(case, run),
         events,
     )
-    return assess(events, expectation)
 
 
 def bystanders(
@@ -59,7 +59,8 @@ def bystanders(
         stages = parse(facts["schedules"][0]).stages
         if stages and fault(stages[-1].fault).everyone:
             schedule = Schedule((Stage(Point(facts["meets"], BEFORE), stages[-1].fault),))
-        judgement = _assess(facts, case, run, schedule, [e for e in own if e.kind != "gate"])
+        seen = [e for e in own if e.kind != "gate"]
+        judgement = assess(seen, _expect(facts, case, run, schedule, seen))
         verdicts = [v for v in judgement.verdicts if v.outcome is Outcome.VIOLATED]
         outcome = "violated" if judgement.unpredicted else "unknown" if judgement.unknown else "ok"
         why = "; ".join(
@@ -77,6 +78,22 @@ def _why(judgement: Judgement) -> str:
     )
 
 
+def _diagnose(
+    events: Sequence[Event], expectation: Expectation, settings: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the signature of a run: while it was broken, where that was seen, and at the end."""
+    seen = evidence(events, expectation)
+    if seen is None:
+        return None
+    found: dict[str, Any] = diagnosis(seen, settings).to_json()
+    healed = next((e.index for e in events if e.kind == "undo" and e.data["when"] == "heal"), None)
+    broken = [e for e in events if healed is None or e.index < healed]
+    if any(e.kind == "fault" for e in broken):
+        meanwhile = evidence(broken, expectation)
+        found["meanwhile"] = diagnosis(meanwhile, settings).to_json() if meanwhile else None
+    return found
+
+
 def rows(facts: Mapping[str, Any], events: Sequence[Event]) -> list[dict[str, Any]]:
     """Return one row for each schedule of a trial: what it is, its verdicts, its figures."""
     case = case_of(facts)
@@ -84,7 +101,8 @@ def rows(facts: Mapping[str, Any], events: Sequence[Event]) -> list[dict[str, An
     found = []
     for run, text in zip(facts["runs"], facts["schedules"], strict=True):
         own = runs.get(run, [])
-        judgement = _assess(facts, case, run, parse(text), own)
+        expectation = _expect(facts, case, run, parse(text), own)
+        judgement = assess(own, expectation)
         found.append(
             {
                 "trial": facts["key"],
@@ -96,6 +114,7 @@ def rows(facts: Mapping[str, Any], events: Sequence[Event]) -> list[dict[str, An
                 **{name: facts[name] for name in ("case", "guard", "fault", "depth", "mode")},
                 "schedule": text,
                 **judgement.to_json(),
+                "diagnosis": _diagnose(own, expectation, facts["settings"]),
                 "surprising": judgement.surprising,
                 "exact": all(fault(stage.fault).exact for stage in parse(text).stages),
                 "why": _why(judgement) if judgement.unknown else "",
