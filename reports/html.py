@@ -47,7 +47,8 @@ class Square:
     href: str
 
 
-def _state(cell: Cell) -> str:
+def state_name(cell: Cell) -> str:
+    """Return the key of the state that a cell shows."""
     return cell.state if cell.state != "clean" or not cell.escalated else "escalated"
 
 
@@ -77,7 +78,7 @@ def _entry(sheet: Sheet, entry: Cell | Gap) -> dict[str, Any]:
     return {
         "gap": None,
         "cell": entry,
-        "state": STATES[_state(entry)],
+        "state": STATES[state_name(entry)],
         "anchor": anchor(entry),
         "interval": sheet.interval(entry),
         "sampled": sheet.sampled(entry),

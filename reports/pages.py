@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 from typing import Any
 
@@ -33,9 +34,15 @@ def environment() -> Environment:
         state_of=state_of,
         found_in=found_in,
         count=count,
+        page_of=page_of,
     )
     made.filters["seconds"] = seconds
     return made
+
+
+def page_of(runtime: str) -> str:
+    """Return the file name of a runtime's page."""
+    return f"runtime-{re.sub(r'[^A-Za-z0-9]+', '-', runtime).strip('-')}.html"
 
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401 - what a template takes

@@ -114,12 +114,12 @@ def git() -> dict[str, Any]:
     return {"head": head or None, "dirty": bool(ask("status", "--porcelain")) if head else None}
 
 
-def write_reports(store: Store) -> list[Path]:
+def write_reports(store: Store, beside: Sequence[Path] = ()) -> list[Path]:
     """Write all reports that are installed; return their paths."""
     written: list[Path] = []
     for name, value in names("reports").items():
         try:
-            written += load(value, "write")(store.path)
+            written += load(value, "write")(store.path, beside)
         except (ImportError, LoadError) as error:
             click.echo(f"no {name} report: {error}; pip install 'bakeoff[report]'", err=True)
     return written

@@ -62,10 +62,16 @@ def analyze(results: Path, as_json: bool) -> None:
 
 @click.command()
 @RESULTS
-def report(results: Path) -> None:
+@click.option(
+    "--beside",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Results with another profile: the runtimes' pages show both recoveries.",
+)
+def report(results: Path, beside: tuple[Path, ...]) -> None:
     """Write the report of a results folder anew."""
     store = Store.open(results)
-    written = write_reports(store)
+    written = write_reports(store, [Store.open(other).path for other in beside])
     if not written:
         msg = "no report is installed; install it with: pip install 'bakeoff[report]'"
         raise click.ClickException(msg)

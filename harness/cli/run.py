@@ -68,6 +68,7 @@ def describe(reference: str, runtime: Runtime, profile: str) -> dict[str, Any]:
         "version": version,
         "profile": profile,
         "settings": dict(runtime.settings(profile)),
+        "profiles": {name: dict(runtime.settings(name)) for name in runtime.profiles},
         "witness": {phase: str(who) for phase, who in runtime.witness.items()},
         "capabilities": {name: str(how) for name, how in runtime.capabilities.items()},
     }

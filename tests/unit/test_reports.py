@@ -150,7 +150,7 @@ def history(note=""):
 
 def store(path: Path, rows, note="", **facts) -> Path:
     """Write a results folder with a trial for each key."""
-    (path / "trials").mkdir()
+    (path / "trials").mkdir(parents=True)
     (path / "sweep.json").write_text(json.dumps({**FACTS, **facts}))
     (path / "index.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     for key in {r["trial"] for r in rows}:
@@ -379,6 +379,51 @@ def test_the_trial_page_shows_the_evidence(tmp_path):
     assert 'href="../../../report.html"' in page
 
 
+def test_runtime_page_shows_windows_settings_and_signatures(tmp_path):
+    """A runtime's page: profiles side by side, where it breaks, what operators would see."""
+    told = {
+        "signature": "ATTEMPTS_BURNT",
+        "evidence": ["the engine says failed"],
+        "setting": "retries",
+        "value": 4,
+        "meanwhile": {
+            "signature": "SDK_UNREACHABLE",
+            "evidence": [],
+            "setting": "retry_s",
+            "value": 1,
+        },
+    }
+    made = store(tmp_path, [row(), violated(mode="single", diagnosis=told)])
+    file = made / "sweep.json"
+    facts = json.loads(file.read_text())
+    facts["columns"][1]["profiles"] = {"default": {"retry_s": 15}, "fast": {"retry_s": 1}}
+    file.write_text(json.dumps(facts))
+    reports.write(made)
+    text = (made / "runtime-acme.html").read_text()
+
+    assert "after effect: 1 point" in text
+    assert "<b><code>15</code></b>" in text
+    assert "<b><code>1</code></b>" in text
+    assert "ATTEMPTS_BURNT" in text
+    assert "SDK_UNREACHABLE" in text
+    assert "retries = 4" in text
+
+
+def test_recovery_of_two_profiles_stands_side_by_side(tmp_path):
+    """With a second sweep beside it, each profile has a strip of its own."""
+    one = store(tmp_path / "one", [row(mode="single")])
+    other = store(tmp_path / "two", [row(mode="single", profile="default")])
+    file = other / "sweep.json"
+    facts = json.loads(file.read_text())
+    facts["columns"][1]["profile"] = "default"
+    file.write_text(json.dumps(facts))
+    reports.write(one, [other])
+    text = (one / "runtime-acme.html").read_text()
+
+    assert "profile fast" in text
+    assert "profile default" in text
+
+
 def test_links_of_the_page_lead_to_files(tmp_path):
     """Every relative link of every page exists, and none leaves the folder."""
     from urllib.parse import unquote  # noqa: PLC0415 - only here
@@ -394,8 +439,11 @@ def test_links_of_the_page_lead_to_files(tmp_path):
             if link.startswith("#"):
                 assert link[1:] in ids
             elif not link.startswith("data:"):
-                assert (path.parent / unquote(link)).resolve().is_relative_to(tmp_path.resolve())
-                assert (path.parent / unquote(link)).is_file(), link
+                file, _, part = link.partition("#")
+                other = path.parent / unquote(file)
+                assert other.resolve().is_relative_to(tmp_path.resolve())
+                assert other.is_file(), link
+                assert not part or f'id="{part}"' in other.read_text(), link
 
 
 def test_the_timeline_pairs_calls_and_faults():
