@@ -17,7 +17,7 @@ APPEND = Op("append", Effect.IRREVERSIBLE)
 async def receive(arg: Any) -> Any:
     """Take the order and tell whoever packs."""
     order = await step("read_order", READ, {"path": "order"})
-    await step("confirm", APPEND, {"path": "mail/customer", "value": order.value})
+    await step("confirm_order", APPEND, {"path": "mail/customer", "value": order.value})
     await emit("received", "order", {"order": order.value})
     await step("log_order", APPEND, {"path": "log", "value": arg["run"]})
     return {"order": order.value}
@@ -25,7 +25,7 @@ async def receive(arg: Any) -> Any:
 
 async def pack(arg: Any) -> Any:
     """Pack, and tell whoever ships."""
-    await step("pack", APPEND, {"path": "parcels", "value": arg["order"]})
+    await step("pack_parcel", APPEND, {"path": "parcels", "value": arg["order"]})
     await emit("packed", "order", {"order": arg["order"]})
 
 
@@ -36,7 +36,7 @@ async def ship(arg: Any) -> Any:
 
 async def bill(arg: Any) -> Any:
     """Send the bill, beside the parcel."""
-    await step("bill", APPEND, {"path": "mail/bill", "value": arg["order"]})
+    await step("send_bill", APPEND, {"path": "mail/bill", "value": arg["order"]})
 
 
 SCENARIO = Scenario(

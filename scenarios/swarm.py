@@ -22,9 +22,9 @@ async def swarm(arg: Any) -> Any:
             *(step(name, APPEND, {"path": f"work/{name}", "value": goal.value}) for name in wave)
         )
         if any(one.status == "failed" for one in acted):
-            await step("stop", SET, {"path": "state", "value": f"stopped in wave {number}"})
+            await step("call_off", SET, {"path": "state", "value": f"stopped in wave {number}"})
             return {"waves": number, "failed": [one.status for one in acted]}
-    await step("report", SET, {"path": "state", "value": "done"})
+    await step("sum_up", SET, {"path": "state", "value": "done"})
     return {"waves": len(WAVES), "order": sorted(order.value), "run": arg["run"]}
 
 

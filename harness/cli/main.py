@@ -7,6 +7,8 @@ import traceback
 
 import click
 
+from harness.cli.compat import compat, import_
+from harness.cli.diagnose import diagnose
 from harness.cli.engines import engines
 from harness.cli.judge import analyze, report, repro
 from harness.cli.look import doctor, list_
@@ -46,7 +48,7 @@ def cli() -> None:
     """
 
 
-for command in (run, replay, repro, analyze, report, list_, doctor, engines):
+for command in (run, replay, repro, analyze, report, list_, doctor, engines, compat, import_, diagnose):
     cli.add_command(command)
 
 

@@ -14,13 +14,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # Words of the instrument's own language that a runtime or a scenario is also called by.
-OWN_WORDS = {"reference", "embedded", "checkpoint", "naive", "approval", "charge", "ship"}
+OWN_WORDS = {
+    "announce",
+    "approval",
+    "charge",
+    "checkpoint",
+    "embedded",
+    "naive",
+    "reference",
+    "ship",
+}
 
 
 def names() -> Iterator[str]:
     """Yield what must not be named."""
     for folder in (ROOT / "runtimes").iterdir():
-        if (folder / "__init__.py").is_file():
+        if (folder / "adapter.py").is_file():
             yield folder.name
     for file in (ROOT / "scenarios").glob("[a-z]*.py"):
         yield file.stem

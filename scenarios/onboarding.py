@@ -34,7 +34,7 @@ async def seat(arg: Any) -> Any:
 
 
 SCENARIO = Scenario(
-    name="children",
+    name="onboarding",
     programs=(
         Program(name="onboard", body=onboard),
         Program(name="space", body=space),

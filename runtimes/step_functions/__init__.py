@@ -1,0 +1,1 @@
+"""AWS Step Functions: a hosted service, of which only the primitives are mapped here."""

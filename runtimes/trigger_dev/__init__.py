@@ -1,0 +1,1 @@
+"""Trigger.dev: an adapter written from its published API, which nobody has run."""
