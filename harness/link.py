@@ -7,7 +7,9 @@ whether anything passes, does.
 from __future__ import annotations
 
 import asyncio
+import socket
 
+from collections.abc import Callable
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -46,6 +48,7 @@ class TcpLink:
         self._loop = loop
         self._upstream: Address | None = None
         self._server: asyncio.Server | None = None
+        self._far: Callable[[], socket.socket] | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
     def __enter__(self) -> Self:
@@ -66,6 +69,20 @@ class TcpLink:
         """Lead new connections to ``upstream``; those to the old one are reset."""
         self._loop.run(self._point_at(upstream))
 
+    def listen_by(self, near: Callable[[], socket.socket]) -> None:
+        """Listen with a socket of another network, which ``near`` makes.
+
+        It gets a new address: move a link before anybody was told of it.
+        """
+        self._loop.run(self._listen_by(near))
+
+    def reach_by(self, far: Callable[[], socket.socket]) -> None:
+        """Connect with sockets of another network, which ``far`` makes.
+
+        An ``OSError`` of ``far`` resets the connection that it was asked for.
+        """
+        self._far = far
+
     def set_mode(self, mode: Mode, delay_s: float = 0.0) -> None:
         """Change what happens to bytes from now on."""
         self._loop.run(self._set_mode(mode, delay_s))
@@ -74,9 +91,19 @@ class TcpLink:
         """Let everything pass again."""
         self.set_mode(Mode.PASS)
 
-    async def _bind(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=1024)
-        self.address = Address("127.0.0.1", self._server.sockets[0].getsockname()[1])
+    async def _bind(self, near: Callable[[], socket.socket] = socket.socket) -> None:
+        listener = near()
+        try:
+            listener.bind(("127.0.0.1", 0))
+            self._server = await asyncio.start_server(self._accept, sock=listener, backlog=1024)
+        except OSError:
+            listener.close()
+            raise
+        self.address = Address(*listener.getsockname())
+
+    async def _listen_by(self, near: Callable[[], socket.socket]) -> None:
+        await self._close()
+        await self._bind(near)
 
     async def _close(self) -> None:
         if self._server:
@@ -105,7 +132,7 @@ class TcpLink:
         upstream, ends = self._upstream, {writer}
         self._open.add(writer)
         try:
-            up_reader, up_writer = await asyncio.open_connection(upstream.host, upstream.port)
+            up_reader, up_writer = await self._connect(upstream)
             ends.add(up_writer)
             if writer.is_closing() or upstream != self._upstream:
                 return  # it was cut, or led elsewhere, while this one was being opened
@@ -120,6 +147,20 @@ class TcpLink:
             self._open -= ends
             for end in ends:
                 end.transport.abort()
+
+    async def _connect(
+        self, upstream: Address
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._far is None:
+            return await asyncio.open_connection(upstream.host, upstream.port)
+        end = self._far()
+        try:
+            end.settimeout(0)
+            await asyncio.get_running_loop().sock_connect(end, (upstream.host, upstream.port))
+            return await asyncio.open_connection(sock=end)
+        except BaseException:  # cancelled too
+            end.close()
+            raise
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reply: bool

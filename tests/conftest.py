@@ -32,6 +32,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     """Lend an empty folder, and see that nothing that was started in it is left running."""
     # Short, because servers put sockets in it, whose paths may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="bo-", dir="/tmp", ignore_cleanup_errors=True) as sites:
+        Path(sites).chmod(0o711)  # databases run as another user
         place = Home(tmp_path, Path(sites))
         try:
             yield place

@@ -1,8 +1,8 @@
-"""Binaries that we made: put in place in one move, and vouched for by a receipt.
+"""Binaries that we made: each put in place in one move, all vouched for by a receipt.
 
 An installation can be cut off at any moment by Ctrl-C, a full disk or a second installer.  What
 is being made is therefore made in a `.part` folder beside the final one, under a lock that dies
-with its holder, and the finished binary is moved onto its path; a binary without a receipt that
+with its holder, and the finished binaries are moved onto their paths; one without a receipt that
 matches it is never used.  The `.part` folder stays after a failure: what it holds saves the next
 attempt a download.
 """
@@ -17,11 +17,12 @@ import os
 import shutil
 import time
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Self
 
 import platformdirs
 
@@ -35,18 +36,54 @@ RECEIPT = "receipt.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What one file was when it was put into the cache."""
+
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Read a file."""
+        stat = path.stat()
+        return cls(sha256=_sha256(path), size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
+
+    def damage(self, path: Path, *, full: bool) -> str | None:
+        """Return what is wrong with the file that is there now, or None."""
+        if not path.is_file():
+            return f"no {path.name}"
+        stat = path.stat()
+        if self.size_bytes != stat.st_size:
+            return f"{stat.st_size} bytes in {path.name} where there were {self.size_bytes}"
+        if not os.access(path, os.X_OK):
+            return f"a file {path.name} that may not be executed"
+        # A cache that was copied or restored has other times: then only the bytes can tell.
+        if (full or self.mtime_ns != stat.st_mtime_ns) and (seen := _sha256(path)) != self.sha256:
+            return f"sha256 {seen} of {path.name} where it was {self.sha256}"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What was put into the cache; ``made_s`` is how long the making took, in seconds."""
+    """What was put into the cache; ``made_s`` is how long the making took, in seconds.
+
+    ``files`` has the executable and its companions, by name.
+    """
 
     name: str
     version: str
     platform: str
-    sha256: str
-    size_bytes: int
-    mtime_ns: int
+    files: Mapping[str, Stamp]
     recipe: str
     made_at: str
     made_s: float
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what was written."""
+        files = {name: Stamp(**stamp) for name, stamp in data["files"].items()}
+        return cls(**{**data, "files": files})
 
 
 def root() -> Path:
@@ -56,7 +93,7 @@ def root() -> Path:
 
 
 def cached(engine: Engine, *, full: bool = False) -> Found | None:
-    """Return the binary in the cache; ``full`` reads all of it instead of its size and time.
+    """Return what is in the cache; ``full`` reads all of it instead of sizes and times.
 
     Raises:
         DamagedError: something is there which is not what was put there.
@@ -65,7 +102,7 @@ def cached(engine: Engine, *, full: bool = False) -> Found | None:
     path = _folder(engine) / engine.executable
     if not path.is_file():
         return None
-    damage = _damage(engine, path, full=full)
+    damage = _damage(engine, path.parent, full=full)
     if damage:
         raise DamagedError(
             expected=f"{path} as it was installed",
@@ -76,7 +113,7 @@ def cached(engine: Engine, *, full: bool = False) -> Found | None:
 
 
 def install(engine: Engine, say: Progress) -> Found:
-    """Return the engine's binary in the cache, making it unless it is there and intact.
+    """Return the engine's binaries in the cache, making them unless they are there and intact.
 
     Raises:
         EngineError: it cannot be made here, or the making failed; nothing is left on the path.
@@ -160,7 +197,7 @@ def _intact(engine: Engine, say: Progress) -> Found | None:
 
 
 def _make(engine: Engine, work: Path, say: Progress) -> Found:
-    """Make the binary, try it, and move it with its receipt into place."""
+    """Make the binaries, try the first, and move them with their receipt into place."""
     obstacle = engine.recipe.obstacle()
     if obstacle:
         raise EngineError(
@@ -169,64 +206,59 @@ def _make(engine: Engine, work: Path, say: Progress) -> Found:
             do=f"or set {engine.env_binary} to a binary that you have",
         )
     began_s = time.monotonic()
-    binary = engine.recipe.make(work, say)
-    binary.chmod(0o755)
-    version = engine.version_of(binary)
+    made = engine.recipe.make(work, say)
+    for binary in made:
+        binary.chmod(0o755)
+    version = engine.version_of(made[0])
     if version != engine.version:
         raise EngineError(
             expected=f"a {engine.name} that says it is {engine.version}",
             seen=version,
             do="correct the pinned version or the recipe",
         )
-    receipt = _receipt(engine, binary, time.monotonic() - began_s)
+    receipt = _receipt(engine, made, time.monotonic() - began_s)
     written = work / RECEIPT
     written.write_text(json.dumps(dataclasses.asdict(receipt), indent=2) + "\n")
     final = _folder(engine)
     final.mkdir(exist_ok=True)
-    os.replace(binary, final / engine.executable)
+    for binary, name in zip(made, receipt.files, strict=True):
+        os.replace(binary, final / name)
     os.replace(written, final / RECEIPT)
     path = final / engine.executable
     return Found(engine=engine, source="cache", path=path, version=version)
 
 
-def _receipt(engine: Engine, binary: Path, made_s: float) -> Receipt:
-    stat = binary.stat()
+def _receipt(engine: Engine, made: Sequence[Path], made_s: float) -> Receipt:
+    names = (engine.executable, *engine.companions)
     return Receipt(
         name=engine.name,
         version=engine.version,
         platform=host_platform(),
-        sha256=_sha256(binary),
-        size_bytes=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
+        files={name: Stamp.of(path) for name, path in zip(names, made, strict=True)},
         recipe=str(engine.recipe),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         made_s=round(made_s, 1),
     )
 
 
-def _damage(engine: Engine, path: Path, *, full: bool) -> str | None:
-    """Return what is wrong with a binary in the cache, or None."""
-    receipt, stat = _read(path.parent / RECEIPT), path.stat()
+def _damage(engine: Engine, folder: Path, *, full: bool) -> str | None:
+    """Return what is wrong with the binaries in a folder of the cache, or None."""
+    receipt = _read(folder / RECEIPT)
     if receipt is None:
         return f"no readable {RECEIPT} beside it"
     if receipt.version != engine.version or receipt.platform != host_platform():
         return f"one made as version {receipt.version} for {receipt.platform}"
-    if receipt.size_bytes != stat.st_size:
-        return f"{stat.st_size} bytes where there were {receipt.size_bytes}"
-    if not os.access(path, os.X_OK):
-        return "a file that may not be executed"
-    # A cache that was copied or restored has other times: then only the bytes can tell.
-    if full or receipt.mtime_ns != stat.st_mtime_ns:
-        seen = _sha256(path)
-        return None if seen == receipt.sha256 else f"sha256 {seen} where it was {receipt.sha256}"
-    return None
+    if set(receipt.files) != {engine.executable, *engine.companions}:
+        return f"one made of {', '.join(receipt.files)}"
+    damages = (stamp.damage(folder / name, full=full) for name, stamp in receipt.files.items())
+    return next(filter(None, damages), None)
 
 
 def _read(path: Path) -> Receipt | None:
     """Return a receipt, or None where there is none that can be read."""
     try:
-        return Receipt(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return Receipt.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

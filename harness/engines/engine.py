@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import re
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -53,13 +53,13 @@ class Progress(Protocol):
 
 
 class Recipe(Protocol):
-    """How a binary is made on this machine."""
+    """How the binaries of an engine are made on this machine."""
 
     def obstacle(self) -> str | None:
         """Return why it cannot be made here and the command that changes it, or None."""
 
-    def make(self, work: Path, say: Progress) -> Path:
-        """Return the executable, made inside ``work``.
+    def make(self, work: Path, say: Progress) -> Sequence[Path]:
+        """Return the executable and its companions in their order, made inside ``work``.
 
         ``work`` may hold what an interrupted attempt left there; what saves time is used again.
 
@@ -73,9 +73,10 @@ class Recipe(Protocol):
 class Engine:
     """A server that a runtime needs.
 
-    ``executable`` is its file name; ``env_binary`` and ``env_address`` name the environment
-    variables with a binary to use instead, or the ``host:port`` of a running deployment;
-    ``version_argv`` are the arguments that make it print its version and end.
+    ``executable`` is its file name; ``companions`` are those of programs in the same folder that
+    it cannot do without.  ``env_binary`` and ``env_address`` name the environment variables with a
+    binary to use instead, or the ``host:port`` of a running deployment; ``version_argv`` are the
+    arguments that make it print its version and end.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Engine:
     env_address: str
     version_argv: tuple[str, ...]
     recipe: Recipe
+    companions: tuple[str, ...] = ()
 
     def version_of(self, binary: Path) -> str:
         """Return the version that ``binary`` reports.
@@ -118,6 +120,11 @@ class Found:
     address: Address | None = None
     owned: bool = True
     version: str | None = None
+
+    def companion(self, name: str) -> Path:
+        """Return the path of a companion, beside the binary."""
+        assert self.path is not None  # noqa: S101 - a deployment has none
+        return self.path.with_name(name)
 
 
 def engines() -> Mapping[str, Engine]:

@@ -7,6 +7,7 @@ an environment variable that points at nothing is an error, not a reason to look
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import logging
 import os
@@ -87,7 +88,7 @@ def _binary_asked_for(engine: Engine) -> Found | None:
             seen=f"{path}, which {'is not executable' if path.is_file() else 'is no file'}",
             do=f"correct or unset {engine.env_binary}",
         )
-    return Found(engine=engine, source="environment", path=path, version=engine.version_of(path))
+    return _whole(Found(engine=engine, source="environment", path=path), path)
 
 
 def _address_asked_for(engine: Engine) -> Found | None:
@@ -126,4 +127,17 @@ def _on_path(engine: Engine) -> Found | None:
     if name is None:
         return None
     path = Path(name).absolute()
-    return Found(engine=engine, source="path", path=path, version=engine.version_of(path))
+    return _whole(Found(engine=engine, source="path", path=path), path)
+
+
+def _whole(found: Found, path: Path) -> Found:
+    """Return what was found with its version, once its companions are known to be there."""
+    needed = [found.companion(name) for name in found.engine.companions]
+    missing = [each.name for each in needed if not os.access(each, os.X_OK)]
+    if missing:
+        raise EngineError(
+            expected=f"{' and '.join(found.engine.companions)} beside {path}",
+            seen=f"no executable {' and no '.join(missing)}",
+            do="put them into the same folder",
+        )
+    return dataclasses.replace(found, version=found.engine.version_of(path))

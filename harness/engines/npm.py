@@ -14,7 +14,7 @@ import os
 import shutil
 import tarfile
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -58,7 +58,7 @@ class NpmBinary:
             )
         return None
 
-    def make(self, work: Path, say: Progress) -> Path:
+    def make(self, work: Path, say: Progress) -> Sequence[Path]:
         """Fetch the tarball unless a good one is there, and take the binary out of it."""
         package = self.package.format(platform=host_platform())
         wanted = self.integrity[host_platform()]
@@ -67,7 +67,7 @@ class NpmBinary:
             say.note(f"{tarball.name} is here already, with the right checksum")
         else:
             self._fetch(f"{package}@{self.version}", wanted, tarball, say)
-        return self._take_out(tarball, work / "binary", say)
+        return [self._take_out(tarball, work / "binary", say)]
 
     def _fetch(self, spec: str, wanted: str, tarball: Path, say: Progress) -> None:
         """Bring ``tarball`` into place, or nothing."""

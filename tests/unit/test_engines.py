@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
@@ -455,12 +454,16 @@ elif sys.argv[1] == "list":
     print("go: downloading example.org/a v1.0.0", file=sys.stderr)
     print("stale example.org/cmd")
     print("fmt")
+elif sys.argv[1] == "mod":
+    print("go: downloading", sys.argv[-1], file=sys.stderr)
+    print('{{"Dir": "{source}"}}')
 else:
     kept = ("CGO_ENABLED", "GOFLAGS", "GOTOOLCHAIN", "GOWORK", "GOOS", "GOROOT")
     seen = [os.environ.get(name) for name in kept]
     print(sys.argv[1:], seen, sorted(os.listdir()), file=open({calls!r}, "a"))
-    out = sys.argv[sys.argv.index("-o") + 1]
-    open(out, "w").write({server!r})
+    out, *packages = sys.argv[sys.argv.index("-o") + 1 :]
+    for package in packages:
+        open(os.path.join(out, os.path.basename(package)), "w").write({server!r})
 """
 
 
@@ -477,7 +480,11 @@ def module(tmp_path: Path) -> GoModule:
 def go(machine: Machine, version: str) -> str:
     """Return a Go command of this version that builds the server."""
     return GO.format(
-        python=sys.executable, version=version, calls=str(machine.calls), server=SERVER
+        python=sys.executable,
+        version=version,
+        calls=str(machine.calls),
+        server=SERVER,
+        source=machine.bin.parent / "source",
     )
 
 
@@ -496,6 +503,80 @@ def test_a_module_is_built_the_same_everywhere(
     assert "'-trimpath', '-ldflags', '-s -w'" in call
     assert "['0', '-p=2 -buildvcs=false -mod=readonly', 'local', 'off', None, None]" in call
     assert "['go.mod', 'go.sum']" in call
+
+
+def with_companion(machine: Machine, module: GoModule) -> Engine:
+    """Return an engine of two programs, both built from Go."""
+    machine.command("go", go(machine, "go1.26.8"))
+    recipe = dataclasses.replace(module, companions=("example.org/helper",))
+    return fake(recipe=recipe, companions=("helper",))  # type: ignore[arg-type]
+
+
+def test_companions_lie_beside_the_binary(machine: Machine, module: GoModule) -> None:
+    """One build makes them all, and each is executable in the same folder."""
+    found = install(with_companion(machine, module), Heard())
+
+    assert found.companion("helper") == machine.installed().with_name("helper")
+    assert os.access(found.companion("helper"), os.X_OK)
+    assert "'example.org/cmd', 'example.org/helper']" in machine.calls.read_text()
+
+
+@pytest.mark.parametrize("harm", ["gone", "changed", "not declared before"])
+def test_the_receipt_vouches_for_companions_too(
+    machine: Machine, module: GoModule, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server without its companion, or with another one, is not used; install mends it."""
+    engine = with_companion(machine, module)
+    found = install(engine, Heard())
+    if harm == "gone":
+        found.companion("helper").unlink()
+    elif harm == "changed":
+        found.companion("helper").write_text(SERVER + "# changed\n")
+    else:
+        module = dataclasses.replace(
+            module, companions=("example.org/helper", "example.org/second")
+        )
+        changes = {"recipe": module, "companions": ("helper", "second")}
+        engine = fake(**changes)  # type: ignore[arg-type]
+
+    assert locate(engine) is None
+    assert "as it was installed" in caplog.text
+    install(engine, Heard())
+    assert locate(engine)
+
+
+def test_a_binary_of_ones_own_needs_its_companions(
+    machine: Machine, module: GoModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for by name it is an error that names what is missing, on the PATH a note."""
+    engine = with_companion(machine, module)
+    server = machine.command("server", SERVER)
+
+    assert "no executable helper" in search(engine).passed_over[0]
+    monkeypatch.setenv("BAKEOFF_FAKE_BIN", str(server))
+    with pytest.raises(EngineError, match="expected helper beside"):
+        locate(engine)
+    machine.command("helper", SERVER)
+    assert "environment" == getattr(locate(engine), "source", "")
+
+
+def test_a_module_that_lacks_files_is_built_in_a_copy(machine: Machine, module: GoModule) -> None:
+    """The copy may be changed although the original may not, and our go.mod stays out of it."""
+    source = machine.bin.parent / "source"
+    (source / "docs").mkdir(parents=True)
+    (source / "go.mod").write_text("module theirs\n")
+    for path in (source / "go.mod", source / "docs", source):
+        path.chmod(0o555)
+    machine.command("go", go(machine, "go1.26.8"))
+    recipe = dataclasses.replace(
+        module, copy_of="example.org/a@v1.2.3", added={"docs/deep/empty.md": ""}
+    )
+
+    install(fake(recipe=recipe), Heard())  # type: ignore[arg-type]
+
+    assert "['docs', 'go.mod']" in machine.calls.read_text()
+    assert not (source / "docs" / "deep").exists()
+    assert "in a copy of example.org/a@v1.2.3" in str(recipe)
 
 
 @pytest.mark.parametrize("version", [None, "go1.26.3", "go1.27.0", "go1.27rc1", "devel"])
@@ -641,7 +722,7 @@ def test_our_own_engines_are_pinned_and_checked() -> None:
     """Each has its declared name, variables of its own, and four platforms or a go.sum."""
     ours = declared_here()
 
-    assert {"restate", "temporal"} <= set(ours)
+    assert {"hatchet", "inngest", "restate", "temporal"} <= set(ours)
     for name, engine in ours.items():
         assert name == engine.name
         assert f"BAKEOFF_{name.upper()}_BIN" == engine.env_binary
@@ -652,15 +733,18 @@ def test_our_own_engines_are_pinned_and_checked() -> None:
                 assert 64 == len(base64.b64decode(integrity.removeprefix("sha512-")))
         else:
             assert isinstance(engine.recipe, GoModule)
-            assert engine.recipe.package in (engine.recipe.module_files / "go.mod").read_text()
-
-
-def test_the_modules_files_are_package_data() -> None:
-    """go.mod and go.sum are where the recipe reads them, and go.sum is no stub."""
-    folder = files("runtimes.temporal") / "build"
-
-    assert "\ntool github.com/temporalio/cli/cmd/temporal" in (folder / "go.mod").read_text()
-    assert 100 < len((folder / "go.sum").read_text().splitlines())
+            go_mod, go_sum = (
+                (engine.recipe.module_files / name).read_text() for name in ("go.mod", "go.sum")
+            )
+            if engine.recipe.copy_of:
+                pinned = engine.recipe.copy_of.replace("@", " ")
+                assert f"require {pinned}\n" in go_mod
+                assert f"{pinned} h1:" in go_sum
+            else:
+                assert all(package in go_mod for package in engine.recipe.packages)
+                assert 100 < len(go_sum.splitlines())
+            programs = [Path(package).name for package in engine.recipe.companions]
+            assert list(engine.companions) == programs
 
 
 def test_the_rest_is_estimated_by_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
