@@ -1,4 +1,4 @@
-"""The client child of DBOS: it reads and writes the files of all pools, and runs nothing.
+"""The client child of DBOS: it reads and writes the databases of all pools, and runs nothing.
 
 Everything goes through ``DBOSClient``, but for one query: what a run waits for is in the
 system tables that DBOS documents, and asking run by run would be hundreds of calls.
@@ -14,7 +14,6 @@ import time
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,55 +29,65 @@ from runtimes.dbos.profiles import APPLICATION, QUEUE
 BUSY_S = 30
 OPEN_POOLS = 32
 
-WAITS = sa.text("""
+WAITS = """
 SELECT o.workflow_uuid, o.function_name, o.output, o.child_workflow_id, o.function_id
-FROM workflow_status AS w
-JOIN operation_outputs AS o ON o.workflow_uuid = w.workflow_uuid
-LEFT JOIN operation_outputs AS received ON received.workflow_uuid = o.workflow_uuid
+FROM {schema}workflow_status AS w
+JOIN {schema}operation_outputs AS o ON o.workflow_uuid = w.workflow_uuid
+LEFT JOIN {schema}operation_outputs AS received ON received.workflow_uuid = o.workflow_uuid
   AND received.function_id = o.function_id - 1 AND received.function_name = 'DBOS.recv'
-LEFT JOIN workflow_status AS child ON child.workflow_uuid = o.child_workflow_id
+LEFT JOIN {schema}workflow_status AS child ON child.workflow_uuid = o.child_workflow_id
 WHERE w.status = 'PENDING' AND w.workflow_uuid IN :runs AND (
   (o.function_name = 'DBOS.sleep' AND received.function_id IS NULL)
-  OR (child.queue_name IS NOT :queue AND child.status IN ('PENDING', 'ENQUEUED', 'DELAYED')))
-""").bindparams(sa.bindparam("runs", expanding=True))
-
-
-def url(path: str) -> str:
-    """Return how DBOS names a SQLite file."""
-    return f"sqlite:///{path}"
+  OR (COALESCE(child.queue_name, '') <> :queue
+    AND child.status IN ('PENDING', 'ENQUEUED', 'DELAYED')))
+"""
 
 
 @lru_cache(OPEN_POOLS)
-def opened(path: str) -> tuple[DBOSClient, sa.Engine]:
-    """Return a client of a pool's file, set up as DBOS does; no connection stays open."""
-    engine = sa.create_engine(url(path), poolclass=NullPool, connect_args={"timeout": BUSY_S})
+def opened(url: str) -> tuple[DBOSClient, sa.Engine]:
+    """Return a client of a pool's database, set up as DBOS does; no connection stays open."""
+    where = sa.make_url(url)
+    if where.drivername == "sqlite":
+        engine = sa.create_engine(where, poolclass=NullPool, connect_args={"timeout": BUSY_S})
 
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, record: object) -> None:
-        del record
-        connection.isolation_level = "IMMEDIATE"
-        connection.execute("PRAGMA foreign_keys=ON")
-
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: sqlite3.Connection, record: object) -> None:
+            del record
+            connection.isolation_level = "IMMEDIATE"
+            connection.execute("PRAGMA foreign_keys=ON")
+    else:
+        engine = sa.create_engine(where.set(drivername="postgresql+psycopg"), poolclass=NullPool)
     return DBOSClient(system_database_engine=engine, application_name=APPLICATION), engine
 
 
-def create(path: str, settings: Mapping[str, Any]) -> None:
-    """Make the migrated file that each pool's is a copy of, with the queue in it."""
-    if Path(path).exists():
-        return
-    draft = f"{path}.new"
-    with sqlite3.connect(draft) as connection:
-        connection.execute(f"PRAGMA journal_mode={settings['journal_mode']}")
-    connection.close()
-    DBOS.migrate(url(draft))
-    client, _ = opened(draft)
+def create(url: str, settings: Mapping[str, Any]) -> None:
+    """Make the migrated database that each pool's is a copy of, with the queue in it."""
+    DBOS.migrate(url)
+    client, engine = opened(url)
+    if journal := settings.get("journal_mode"):
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA journal_mode={journal}")
     client.register_queue(QUEUE, polling_interval_sec=settings["queue_poll_s"])
-    Path(draft).rename(path)
 
 
-def enqueue(path: str, starts: Sequence[tuple[str, dict[str, Any], Json]]) -> None:
+def take_over(url: str, executor: str) -> None:
+    """Resume the runs of all other executors, each on its queue, for any worker to take.
+
+    Nobody notices here that an executor has died: to say so and to resume is its operator's,
+    or Conductor's.
+    """
+    client, _ = opened(url)
+    left: dict[str | None, list[str]] = {}
+    for row in client.list_workflows(status="PENDING", load_input=False):
+        if row.executor_id != executor:
+            left.setdefault(row.queue_name, []).append(row.workflow_id)
+    for queue, runs in left.items():
+        client.resume_workflows(runs, queue_name=queue)
+
+
+def enqueue(url: str, starts: Sequence[tuple[str, dict[str, Any], Json]]) -> None:
     """Enqueue runs in one transaction; one that exists is left alone."""
-    client, engine = opened(path)
+    client, engine = opened(url)
     with engine.begin() as connection:
         for program, envelope, arg in starts:
             client.enqueue_in_transaction(
@@ -101,9 +110,11 @@ def waits(engine: sa.Engine, runs: Sequence[str]) -> dict[str, list[str]]:
     ``recv``, whose own row, one number before, comes when it returns.
     """
     found: dict[str, list[str]] = {}
+    schema = "" if engine.dialect.name == "sqlite" else "dbos."
+    query = sa.text(WAITS.format(schema=schema)).bindparams(sa.bindparam("runs", expanding=True))
     with engine.connect() as connection:
         for run, name, output, child, number in connection.execute(
-            WAITS, {"runs": list(runs), "queue": QUEUE}
+            query, {"runs": list(runs), "queue": QUEUE}
         ):
             if child is None and float(json.loads(output)) <= time.time():
                 continue
@@ -111,9 +122,9 @@ def waits(engine: sa.Engine, runs: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def look(path: str, runs: Sequence[str]) -> dict[str, Any]:
+def look(url: str, runs: Sequence[str]) -> dict[str, Any]:
     """Return a row for each run that exists."""
-    client, engine = opened(path)
+    client, engine = opened(url)
     waiting = waits(engine, runs)
     return {
         row.workflow_id: {
@@ -129,7 +140,7 @@ def look(path: str, runs: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def steps(path: str, run: str) -> list[dict[str, Any]]:
+def steps(url: str, run: str) -> list[dict[str, Any]]:
     """Return the recorded steps of a run."""
     return [
         {
@@ -142,7 +153,7 @@ def steps(path: str, run: str) -> list[dict[str, Any]]:
             "started_ms": row["started_at_epoch_ms"],
             "completed_ms": row["completed_at_epoch_ms"],
         }
-        for row in opened(path)[0].list_workflow_steps(run)
+        for row in opened(url)[0].list_workflow_steps(run)
     ]
 
 
@@ -150,16 +161,17 @@ async def main() -> None:
     """Serve the adapter."""
     logging.getLogger("dbos").setLevel(logging.WARNING)
 
-    async def send(path: str, run: str, topic: str, payload: Json) -> None:
-        client, _ = opened(path)
+    async def send(url: str, run: str, topic: str, payload: Json) -> None:
+        client, _ = opened(url)
         await client.send_async(run, {"payload": payload}, topic)
 
-    async def cancel(path: str, runs: list[str]) -> None:
-        await opened(path)[0].cancel_workflows_async(runs, cancel_children=True)
+    async def cancel(url: str, runs: list[str]) -> None:
+        await opened(url)[0].cancel_workflows_async(runs, cancel_children=True)
 
     await serve(
         {
             "prepare": lambda **given: asyncio.to_thread(create, **given),
+            "take_over": lambda **given: asyncio.to_thread(take_over, **given),
             "submit": lambda **given: asyncio.to_thread(enqueue, **given),
             "inspect": lambda **given: asyncio.to_thread(look, **given),
             "journal": lambda **given: asyncio.to_thread(steps, **given),

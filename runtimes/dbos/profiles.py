@@ -1,7 +1,7 @@
 """What is declared of DBOS: capabilities, witnesses, and the settings that govern recovery.
 
-There are the vendor's settings, and those that make it quick; ``step`` and ``config`` go to
-DBOS as they are.
+There are the vendor's settings, those that make it quick, and those for work that matters;
+``step`` and ``config`` go to DBOS as they are.
 """
 
 from collections.abc import Mapping
@@ -33,8 +33,6 @@ CONFIG: Mapping[str, Json] = {
 DEFAULT: Mapping[str, Json] = {
     "settle_s": 60.0,
     "hang_timer_s": None,
-    "database": "sqlite, one file for each pool",
-    "journal_mode": "delete",
     "queue_poll_s": 1.0,
     "result_poll_s": 1.0,
     "max_recovery_attempts": 100,
@@ -53,12 +51,10 @@ DEFAULT: Mapping[str, Json] = {
 }
 # The step timer must outlast the time in which a whole batch gets held, twice where there are
 # two faults, or steps are called again with no fault; settling must outlast the timer.
-# WAL because a sweep otherwise waits for the disk, 2 to 3 times as long.
 FAST: Mapping[str, Json] = {
     **DEFAULT,
     "settle_s": 75.0,
     "hang_timer_s": 45.0,
-    "journal_mode": "wal",
     "queue_poll_s": 0.05,
     "result_poll_s": 0.05,
     "step": {
@@ -74,4 +70,37 @@ FAST: Mapping[str, Json] = {
         "notification_listener_polling_interval_sec": 0.05,
     },
 }
-PROFILES = {"default": DEFAULT, "fast": FAST}
+# The vendor's, but for a step timer that no slow step meets, so that one that hangs is noticed,
+# and attempts enough to outlast an outage of the world of some eight minutes.
+SAFE: Mapping[str, Json] = {
+    **DEFAULT,
+    "settle_s": 150.0,
+    "hang_timer_s": 120.0,
+    "step": {
+        "retries_allowed": True,
+        "max_attempts": 10,
+        "interval_seconds": 1.0,
+        "backoff_rate": 2.0,
+        "timeout_seconds": 120.0,
+    },
+}
+PROFILES = {"default": DEFAULT, "fast": FAST, "safe": SAFE}
+
+# SQLite's WAL because a sweep otherwise waits for the disk, 2 to 3 times as long.  DBOS leaves
+# `synchronous` at SQLite's own "full", whatever the journal.
+SQLITE: Mapping[str, Mapping[str, Json]] = {
+    name: {
+        "database": "sqlite, a file for each pool",
+        "journal_mode": "wal" if name == "fast" else "delete",
+        "executors": "one id for all workers of a pool; a new one takes over when it starts",
+    }
+    for name in PROFILES
+}
+POSTGRES: Mapping[str, Mapping[str, Json]] = {
+    name: {
+        "database": "postgresql, a database for each pool",
+        "durable": name != "fast",
+        "executors": "an id for each worker; runs of former ones are resumed for a new one",
+    }
+    for name in PROFILES
+}

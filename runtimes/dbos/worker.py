@@ -6,7 +6,7 @@ import random
 import signal
 import time
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, cast
 
 from dbos import DBOS, SetWorkflowID, StepOptions
@@ -77,25 +77,33 @@ class DbosOps:
         await WORLD.at(self.envelope, phase, name)
 
 
-def register(name: str, body: Body) -> None:
-    """Make a workflow of a program."""
+Flow = Callable[[Envelope, Any], Awaitable[Json]]
+
+
+def played(body: Body) -> Flow:
+    """Return the flow that plays a portable program."""
+    return lambda envelope, arg: play(body, arg, DbosOps(envelope))
+
+
+def register(name: str, flow: Flow) -> None:
+    """Make a workflow of what is to run under a program's name."""
 
     @DBOS.workflow(name=name, max_recovery_attempts=SETTINGS["max_recovery_attempts"])
-    async def flow(envelope: dict[str, Json], arg: Json) -> Json:
-        return await play(body, arg, DbosOps(Envelope.from_json(envelope)))
+    async def run(envelope: dict[str, Json], arg: Json) -> Json:
+        return await flow(Envelope.from_json(envelope), arg)
 
-    FLOWS[name] = flow
+    FLOWS[name] = run
 
 
-def main() -> None:
-    """Launch DBOS, which takes over the pool's runs, and serve until killed."""
+def serve(flows: Mapping[str, Flow]) -> None:
+    """Launch DBOS, which takes over the executor's runs, and serve until killed."""
     DBOS(config=SETTINGS["config"])
-    for program in SCENARIO.programs:
-        register(program.name, program.body)
+    for name, flow in flows.items():
+        register(name, flow)
     DBOS.launch()
-    announce()
+    announce(executor=SETTINGS["config"]["executor_id"])
     signal.pause()
 
 
 if __name__ == "__main__":
-    main()
+    serve({program.name: played(program.body) for program in SCENARIO.programs})

@@ -36,9 +36,12 @@ class RestateRuntime:
     """What Restate is and promises.
 
     ``emit`` is emulated: the server routes no events, the worker sends to each consumer.
+    ``module`` is the worker's; ``scenarios`` are those that it can run, ``None`` for all.
     """
 
     name: str = "restate"
+    module: str = "runtimes.restate.worker"
+    scenarios: Sequence[str] | None = None
     kind: Kind = Kind.SERVER
     dial: Dial = Dial.SERVER
     guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
@@ -81,11 +84,12 @@ class RestateRuntime:
             threads = stack.enter_context(ThreadPoolExecutor(CLIENTS, "restate"))
             if found.path is None:
                 admin, ingress = _deployment(http, f"http://{found.address}")
-                yield RestateBackend(site, profile, admin, ingress, http, threads)
+                yield RestateBackend(site, profile, admin, ingress, http, threads, self.module)
                 return
             server, admin, ingress = _server(site, profile, found.path, http)
             stack.enter_context(server).ready(Deadline.after(READY_S))
-            yield RestateBackend(site, profile, admin, ingress, http, threads, [server])
+            place = (admin, ingress, http, threads, self.module)
+            yield RestateBackend(site, profile, *place, [server])
 
 
 def _found() -> Found:

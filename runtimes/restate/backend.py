@@ -34,7 +34,10 @@ class RestateError(Exception):
 
 @dataclass(slots=True)
 class RestateBackend:
-    """A server by its two addresses; what it has said for good is not asked again."""
+    """A server by its two addresses; what it has said for good is not asked again.
+
+    ``module`` is the worker's, run as a script.
+    """
 
     site: Site
     profile: str
@@ -42,6 +45,7 @@ class RestateBackend:
     ingress: str
     http: httpx.Client
     threads: ThreadPoolExecutor
+    module: str
     servers: Sequence[Service] = ()
     links: dict[str, Link] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
@@ -84,7 +88,7 @@ class RestateBackend:
     def worker(self, pool: str, scenario: str) -> WorkerSpec:
         """Return how to start a worker; it serves on a port of its own choice."""
         settings = json.dumps(PROFILES[self.profile].service)
-        argv = [sys.executable, "-m", "runtimes.restate.worker", pool, settings]
+        argv = [sys.executable, "-m", self.module, pool, settings]
         return WorkerSpec(argv=argv, env={"BAKEOFF_SCENARIO": scenario})
 
     def attach(self, pool: str, worker: Process, announced: Mapping[str, Json]) -> None:

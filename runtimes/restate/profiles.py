@@ -33,12 +33,13 @@ VENDOR: Mapping[str, Json] = {
     "retry_initial_interval_s": 0.5,
     "retry_max_interval_s": 60.0,
     "retry_factor": 2.0,
-    "retry_max_attempts": 70,
-    "retry_on_max_attempts": "pause",
     "inactivity_timeout_s": 60.0,
     "abort_timeout_s": 600.0,
+    "RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS": "70",
+    "RESTATE_DEFAULT_RETRY_POLICY__ON_MAX_ATTEMPTS": "pause",
     "RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_INTERVAL": "40s",
     "RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_TIMEOUT": "20s",
+    "RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "false",
 }
 # Not recovery: one partition and a small cache start sooner and fit a small machine.
 COMMON = {
@@ -63,6 +64,15 @@ PROFILES: Mapping[str, Profile] = {
         server={
             "RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_INTERVAL": "1s",
             "RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_TIMEOUT": "10s",
+        },
+    ),
+    # With the vendor's 70 attempts a run whose worker is away for an hour is parked for good.
+    "safe": Profile(
+        settle_s=150.0,
+        hang_timer_s=660.0,
+        server={
+            "RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS": "unlimited",
+            "RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "false",
         },
     ),
 }

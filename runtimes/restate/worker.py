@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,15 +20,53 @@ from restate.serde import JsonSerde
 from restate.server import install_shutdown_hook
 
 from harness.effects import Json
-from harness.program import Command, Emit, Invoke, One, ProgramError, Step, WaitFor, play
+from harness.program import Body, Command, Emit, Invoke, One, ProgramError, Step, WaitFor, play
 from harness.runtime import Envelope
-from harness.scenario import Scenario
 from harness.worker import WorldClient, announce, child_envelope, scenario
 from runtimes.restate.profiles import STREAMS
 
 
+POOL, SETTINGS = sys.argv[1], json.loads(sys.argv[2])
+SCENARIO, WORLD = scenario(), WorldClient()
+FOREVER = 1 << 31
+
 Future = restate.RestateDurableFuture[Any]
 RECORDED = restate.RunOptions[Any](serde=JsonSerde())
+
+Flow = Callable[[restate.WorkflowContext, Envelope, Any], Awaitable[Json]]
+FLOWS: dict[str, Flow] = {}
+"""What is run under a program's name."""
+
+
+def span(name: str) -> timedelta | None:
+    """Return a timer of the profile; the server's own where it says nothing."""
+    return timedelta(seconds=SETTINGS[name]) if name in SETTINGS else None
+
+
+RUNS = restate.Workflow(
+    f"bakeoff-{POOL}",
+    inactivity_timeout=span("inactivity_timeout_s"),
+    abort_timeout=span("abort_timeout_s"),
+    invocation_retry_policy=restate.InvocationRetryPolicy(
+        initial_interval=span("retry_initial_interval_s"),
+        max_interval=span("retry_max_interval_s"),
+    ),
+)
+"""The service of a pool: one workflow, whose input names the program."""
+
+
+@RUNS.main(name="run")
+async def main(context: restate.WorkflowContext, start: Any) -> Any:  # noqa: ANN401 - JSON
+    """Carry out one attempt of a run."""
+    envelope = Envelope.from_json(start["envelope"])
+    return await FLOWS[start["program"]](context, envelope, start["arg"])
+
+
+@RUNS.handler(name="deliver")
+async def deliver(context: restate.WorkflowSharedContext, event: Any) -> None:  # noqa: ANN401
+    """Resolve the promise that an event is waited for with."""
+    promise: restate.DurablePromise[Any] = context.promise(event["name"])
+    await promise.resolve({"payload": event["payload"]})
 
 
 class RestateOps:
@@ -38,18 +76,10 @@ class RestateOps:
     itself, and its commands wait in ``_waiting`` for what it sees.
     """
 
-    def __init__(
-        self,
-        context: restate.WorkflowContext,
-        envelope: Envelope,
-        scenario: Scenario,
-        world: WorldClient,
-        main: Any,  # noqa: ANN401 - a handler, which the SDK leaves untyped
-    ) -> None:
-        """Serve an attempt; ``main`` is the handler that runs a program."""
+    def __init__(self, context: restate.WorkflowContext, envelope: Envelope) -> None:
+        """Serve an attempt."""
         self.armed = frozenset(envelope.armed)
-        self._context, self._envelope, self._main = context, envelope, main
-        self._scenario, self._world = scenario, world
+        self._context, self._envelope = context, envelope
         self._waiting: dict[Future, asyncio.Future[Future]] | None = None
         self._sent: list[restate.SendHandle] = []
 
@@ -75,7 +105,7 @@ class RestateOps:
         """Call the world inside a ``run`` block; a lost reply fails the attempt."""
 
         async def perform() -> dict[str, Json]:
-            return await self._world.perform(self._envelope, command)
+            return await WORLD.perform(self._envelope, command)
 
         run = self._context.run_typed(command.name, perform, RECORDED)
         return dict(await self._value(run))
@@ -86,10 +116,10 @@ class RestateOps:
 
     async def emit(self, command: Emit) -> None:
         """Send to each consumer; the server holds it once it names the invocation."""
-        for program in self._scenario.consumers(command.event):
+        for program in SCENARIO.consumers(command.event):
             name = f"{command.event}.{command.key}.{program.name}"
             run, start = self._child(program.name, name, command.payload)
-            self._sent.append(self._context.workflow_send(self._main, run, start))
+            self._sent.append(self._context.workflow_send(main, run, start))
         if self._waiting is None:
             await self._named()
 
@@ -100,7 +130,7 @@ class RestateOps:
     async def invoke(self, command: Invoke) -> Json:
         """Call a child workflow."""
         run, start = self._child(command.program, command.name, command.arg)
-        output: Json = await self._value(self._context.workflow_call(self._main, run, start))
+        output: Json = await self._value(self._context.workflow_call(main, run, start))
         return output
 
     async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
@@ -144,46 +174,22 @@ class RestateOps:
 
     async def at(self, phase: str, name: str) -> None:
         """Report a phase; the run's journal does not know of it."""
-        await self._world.at(self._envelope, phase, name)
+        await WORLD.at(self._envelope, phase, name)
 
 
-FOREVER = 1 << 31
+def played(body: Body) -> Flow:
+    """Return the flow that plays a portable program."""
 
-
-def app(pool: str, settings: dict[str, Any]) -> Any:  # noqa: ANN401 - an ASGI application
-    """Return the services of a pool: one workflow, whose input names the program."""
-    known, world = scenario(), WorldClient()
-
-    def span(name: str) -> timedelta | None:
-        return timedelta(seconds=settings[name]) if name in settings else None
-
-    runs = restate.Workflow(
-        f"bakeoff-{pool}",
-        inactivity_timeout=span("inactivity_timeout_s"),
-        abort_timeout=span("abort_timeout_s"),
-        invocation_retry_policy=restate.InvocationRetryPolicy(
-            initial_interval=span("retry_initial_interval_s"),
-            max_interval=span("retry_max_interval_s"),
-        ),
-    )
-
-    @runs.main(name="run")
-    async def main(context: restate.WorkflowContext, start: Any) -> Any:  # noqa: ANN401 - JSON
-        ops = RestateOps(context, Envelope.from_json(start["envelope"]), known, world, main)
+    async def flow(context: restate.WorkflowContext, envelope: Envelope, arg: Any) -> Json:  # noqa: ANN401
         try:
-            return await play(known.program(start["program"]).body, start["arg"], ops)
+            return await play(body, arg, RestateOps(context, envelope))
         except ProgramError as error:  # a retry would not mend the program
             raise restate.TerminalError(str(error)) from error
 
-    @runs.handler(name="deliver")
-    async def deliver(context: restate.WorkflowSharedContext, event: Any) -> None:  # noqa: ANN401
-        promise: restate.DurablePromise[Any] = context.promise(event["name"])
-        await promise.resolve({"payload": event["payload"]})
-
-    return restate.app([runs])
+    return flow
 
 
-async def serve(application: Any) -> None:  # noqa: ANN401 - an ASGI application
+async def serve() -> None:
     """Serve HTTP/2 on a free port; SIGTERM ends it, though the SDK takes the signal for itself."""
     stop = asyncio.Event()
     install_shutdown_hook(asyncio.get_running_loop(), stop.set)
@@ -195,8 +201,9 @@ async def serve(application: Any) -> None:  # noqa: ANN401 - an ASGI application
     # By default hypercorn ends a connection after 1,000 requests, with all that is held on it.
     config.keep_alive_max_requests, config.keep_alive_timeout = FOREVER, float(FOREVER)
     announce(port=port)
-    await hypercorn.asyncio.serve(application, config, shutdown_trigger=stop.wait)
+    await hypercorn.asyncio.serve(restate.app([RUNS]), config, shutdown_trigger=stop.wait)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(app(sys.argv[1], json.loads(sys.argv[2]))))
+    FLOWS.update((program.name, played(program.body)) for program in SCENARIO.programs)
+    asyncio.run(serve())

@@ -31,7 +31,7 @@ from harness.runtime import (
 from harness.service import Server
 from runtimes.temporal.backend import TemporalBackend
 from runtimes.temporal.server import ENGINE
-from runtimes.temporal.settings import PROFILES, Place
+from runtimes.temporal.settings import PROFILES, Place, Timers
 
 
 COMMANDS = ("step", "decide", "sleep", "sleep_until", "emit", "invoke", "wait_for", "gather")
@@ -43,17 +43,20 @@ WITNESS = {
     FINALIZE: Witness.WORKER,
     "waiting": Witness.JOURNAL,
 }
-# A killed process loses nothing that the kernel has: only a power cut needs synchronous=2.
-PRAGMAS = ("journal_mode=wal", "synchronous=1")
 NAMESPACE_VARIABLE = "BAKEOFF_TEMPORAL_NAMESPACE"
 READY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Temporal:
-    """The Temporal server and its Python SDK."""
+    """The Temporal server and its Python SDK.
+
+    ``module`` is the worker's; ``scenarios`` are those that it can run, ``None`` for all.
+    """
 
     name: str = "temporal"
+    module: str = "runtimes.temporal.worker"
+    scenarios: Sequence[str] | None = None
     kind: Kind = Kind.SERVER
     dial: Dial = Dial.WORKER
     guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
@@ -74,7 +77,7 @@ class Temporal:
         return {
             **asdict(timers),
             "hang_timer_s": timers.heartbeat_s,
-            "sqlite": list(PRAGMAS),
+            "sqlite": [*pragmas(timers)],
         }
 
     @contextmanager
@@ -107,7 +110,8 @@ class Temporal:
             except RpcError as error:
                 msg = f"temporal at {address} does not answer: {error}; see {ENGINE.env_address}"
                 raise RuntimeUnavailableError(msg) from error
-            yield TemporalBackend(servers, rpc, replace(place, target=str(link.address)))
+            outside = replace(place, target=str(link.address))
+            yield TemporalBackend(servers, rpc, outside, self.module)
 
 
 def _found() -> tuple[Found, str]:
@@ -126,15 +130,20 @@ def _found() -> tuple[Found, str]:
     return found, sdk
 
 
+def pragmas(timers: Timers) -> tuple[str, ...]:
+    """Return how the server's SQLite is set; a killed process loses nothing with either."""
+    return "journal_mode=wal", f"synchronous={timers.synchronous}"
+
+
 def _server(site: Site, found: Found, address: Address, profile: str) -> Server:
     http, database = site.reserve(), site.state_dir("temporal") / "temporal.db"
-    slack_s = PROFILES[profile].slack_s
+    timers = PROFILES[profile]
     argv = [str(found.path), "server", "start-dev", "--headless"]
     argv += ["--log-level", "warn", "--log-format", "json"]
     argv += ["--ip", address.host, "--port", str(address.port), "--http-port", str(http.port)]
     argv += ["--db-filename", str(database)]
-    argv += ["--dynamic-config-value", f'history.timerProcessorMaxTimeShift="{slack_s:g}s"']
-    argv += [word for pragma in PRAGMAS for word in ("--sqlite-pragma", pragma)]
+    argv += ["--dynamic-config-value", f'history.timerProcessorMaxTimeShift="{timers.slack_s:g}s"']
+    argv += [word for pragma in pragmas(timers) for word in ("--sqlite-pragma", pragma)]
     spec = WorkerSpec(argv=argv, env={"TEMPORAL_VERSION_CHECK_DISABLED": "1"}, ready=False)
     url = f"http://{http}/api/v1/namespaces/default"
 

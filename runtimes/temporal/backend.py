@@ -26,10 +26,12 @@ class TemporalBackend:
     rpc: Rpc
     place: Place
     """As a worker sees it: through the link."""
+    module: str
+    """The worker's, run as a script."""
 
     def worker(self, pool: str, scenario: str) -> WorkerSpec:
         """Return how to start a worker: it polls through the link."""
-        argv = [sys.executable, "-m", "runtimes.temporal.worker", pool]
+        argv = [sys.executable, "-m", self.module, pool]
         return WorkerSpec(argv=argv, env=self.place.environment() | {"BAKEOFF_SCENARIO": scenario})
 
     def attach(self, pool: str, worker: Process, announced: Mapping[str, Json]) -> None:

@@ -27,6 +27,7 @@ ABREAST = 32
 """Calls at one time: more of them only queue up at the one connection of the server's SQLite."""
 RPC_S = timedelta(seconds=10)
 POLL_S = 0.05
+LIFE = timedelta(seconds=PLACE.timers.run_s) or None
 AWAY = {RPCStatusCode.UNAVAILABLE.name, RPCStatusCode.DEADLINE_EXCEEDED.name}
 OPENED = {EventType.EVENT_TYPE_TIMER_STARTED}
 FIRED = {EventType.EVENT_TYPE_TIMER_FIRED, EventType.EVENT_TYPE_TIMER_CANCELED}
@@ -89,6 +90,7 @@ class Handlers:
                     id=PLACE.id(start["envelope"]["run"]),
                     task_queue=PLACE.queue(start["envelope"]["pool"]),
                     task_timeout=timedelta(seconds=PLACE.timers.task_s),
+                    execution_timeout=LIFE,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     rpc_timeout=RPC_S,

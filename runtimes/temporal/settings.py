@@ -9,7 +9,7 @@ import json
 import os
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.runtime import RunView
@@ -28,7 +28,8 @@ class Timers:
     SDK.  ``retry_first_s`` and ``retry_most_s`` bound the back-off of activities, which have no
     limit of attempts.  ``slack_s`` is by how much the server may fire a timer too late, to fire
     several at once (``history.timerProcessorMaxTimeShift``).  ``step_s`` ends any activity
-    and is above every hold.
+    and is above every hold; ``run_s`` ends any run, so that no ghost stays, and 0 none.
+    ``synchronous`` is SQLite's: with 1 a power cut may lose what was recorded, with 2 not.
     """
 
     heartbeat_s: float
@@ -40,21 +41,24 @@ class Timers:
     slack_s: float
     settle_s: float
     step_s: float = 3600.0
+    run_s: float = 0.0
+    synchronous: int = 1
 
 
+# The vendor has no default for heartbeat_s (an activity without one is lost until step_s):
+# 30 s is what its documentation uses.  All others are defaults of server and SDK.
+VENDOR = Timers(
+    heartbeat_s=30.0,
+    task_s=10.0,
+    sticky_s=10.0,
+    throttle_s=60.0,
+    retry_first_s=1.0,
+    retry_most_s=100.0,
+    slack_s=1.0,
+    settle_s=180.0,
+)
 PROFILES: Mapping[str, Timers] = {
-    # The vendor has no default for heartbeat_s (an activity without one is lost until step_s):
-    # 30 s is what its documentation uses.  All others are defaults of server and SDK.
-    "default": Timers(
-        heartbeat_s=30.0,
-        task_s=10.0,
-        sticky_s=10.0,
-        throttle_s=60.0,
-        retry_first_s=1.0,
-        retry_most_s=100.0,
-        slack_s=1.0,
-        settle_s=180.0,
-    ),
+    "default": VENDOR,
     "fast": Timers(
         heartbeat_s=2.0,
         task_s=2.0,
@@ -65,6 +69,7 @@ PROFILES: Mapping[str, Timers] = {
         slack_s=0.1,
         settle_s=90.0,
     ),
+    "safe": replace(VENDOR, run_s=2 * 3600.0, synchronous=2),
 }
 
 

@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.common import RawValue, RetryPolicy, WorkflowIDReusePolicy
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 
 from harness.effects import Effect, Json, Op
 from harness.program import Command, Emit, Invoke, One, Premise, ProgramError, Step, WaitFor, play
@@ -29,12 +29,19 @@ from runtimes.temporal.settings import Place
 
 PLACE = Place.of_environment()
 TIMERS = PLACE.timers
-SCENARIO = scenario()
+SCENARIO, WORLD = scenario(), WorldClient()
+SLOTS = 2000
+"""Above the runs that one worker is given, times the siblings of a gather."""
 FOREVER = timedelta(seconds=TIMERS.step_s)
-RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=TIMERS.retry_first_s),
-    maximum_interval=timedelta(seconds=TIMERS.retry_most_s),
-)
+OPTIONS: workflow.ActivityConfig = {
+    "start_to_close_timeout": FOREVER,
+    "heartbeat_timeout": timedelta(seconds=TIMERS.heartbeat_s),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=TIMERS.retry_first_s),
+        maximum_interval=timedelta(seconds=TIMERS.retry_most_s),
+    ),
+}
+"""How every step is called."""
 
 
 @workflow.defn(dynamic=True)
@@ -65,16 +72,13 @@ class Run:
         reply: dict[str, Json] = await workflow.execute_activity(
             command.name,
             {"envelope": self.envelope.to_json(), "step": asdict(command)},
-            start_to_close_timeout=FOREVER,
-            heartbeat_timeout=timedelta(seconds=TIMERS.heartbeat_s),
-            retry_policy=RETRY,
+            **OPTIONS,
         )
         return reply
 
     async def at(self, phase: str, name: str) -> None:
-        """Report a phase from a local activity: the run stays inside its workflow task."""
-        data = {"envelope": self.envelope.to_json(), "phase": phase, "name": name}
-        await workflow.execute_local_activity("bakeoff.at", data, start_to_close_timeout=FOREVER)
+        """Report a phase."""
+        await report(self.envelope, phase, name)
 
     async def sleep(self, name: str, duration_s: float) -> None:
         """Sleep on a timer of the server."""
@@ -131,65 +135,61 @@ class Run:
         return workflow.random().random()
 
 
-SLOTS = 2000
-"""Above the runs that one worker is given, times the siblings of a gather."""
+async def report(envelope: Envelope, phase: str, name: str) -> None:
+    """Report a phase from a local activity: the run stays inside its workflow task."""
+    data = {"envelope": envelope.to_json(), "phase": phase, "name": name}
+    await workflow.execute_local_activity(at, data, start_to_close_timeout=FOREVER)
 
 
-class Activities:
-    """What the worker does outside of workflows."""
+@activity.defn(dynamic=True)
+async def perform(args: Sequence[RawValue]) -> dict[str, Json]:
+    """Call the world for a step; a lost reply fails the attempt, and the server retries.
 
-    def __init__(self) -> None:
-        """Use one client of the world for all."""
-        self._world = WorldClient()
-        self._reports: dict[str, asyncio.Future[None]] = {}
-
-    @activity.defn(dynamic=True)
-    async def perform(self, args: Sequence[RawValue]) -> dict[str, Json]:
-        """Call the world for a step; a lost reply fails the attempt, and the server retries.
-
-        It heartbeats while it is held: a live worker must not be taken for a dead one.
-        """
-        data: dict[str, Any] = activity.payload_converter().from_payload(args[0].payload, dict)
-        fields = data["step"]
-        op = Op(fields["op"]["verb"], Effect(fields["op"]["effect"]))
-        premises = tuple(Premise(**premise) for premise in fields["premises"])
-        step = Step(**{**fields, "op": op, "premises": premises})
-        envelope = Envelope.from_json(data["envelope"])
-        return await self._world.perform(envelope, step, activity.heartbeat)
-
-    @activity.defn(name="bakeoff.at")
-    async def at(self, data: dict[str, Any]) -> None:
-        """Report a phase, once in this process and until it is answered.
-
-        A busy server may take the workflow task away meanwhile; the next attempt joins the
-        report under way, so that a held run stays where it is held.
-        """
-        envelope = Envelope.from_json(data["envelope"])
-        phase, name = str(data["phase"]), str(data["name"])
-        key = f"{envelope.run} {phase} {name}"
-        if key not in self._reports:
-            self._reports[key] = asyncio.ensure_future(self._world.at(envelope, phase, name))
-        await asyncio.shield(self._reports[key])
-
-    @property
-    def identity(self) -> str:
-        """Return the incarnation, which the server shows as the poller's name."""
-        return self._world.incarnation
+    It heartbeats while it is held: a live worker must not be taken for a dead one.
+    """
+    data: dict[str, Any] = activity.payload_converter().from_payload(args[0].payload, dict)
+    fields = data["step"]
+    op = Op(fields["op"]["verb"], Effect(fields["op"]["effect"]))
+    premises = tuple(Premise(**premise) for premise in fields["premises"])
+    step = Step(**{**fields, "op": op, "premises": premises})
+    return await WORLD.perform(Envelope.from_json(data["envelope"]), step, activity.heartbeat)
 
 
-async def work(pool: str) -> None:
+REPORTS: dict[str, asyncio.Future[None]] = {}
+
+
+@activity.defn(name="bakeoff.at")
+async def at(data: dict[str, Any]) -> None:
+    """Report a phase, once in this process and until it is answered.
+
+    A busy server may take the workflow task away meanwhile; the next attempt joins the
+    report under way, so that a held run stays where it is held.
+    """
+    envelope = Envelope.from_json(data["envelope"])
+    phase, name = str(data["phase"]), str(data["name"])
+    key = f"{envelope.run} {phase} {name}"
+    if key not in REPORTS:
+        REPORTS[key] = asyncio.ensure_future(WORLD.at(envelope, phase, name))
+    await asyncio.shield(REPORTS[key])
+
+
+async def work(
+    workflows: Sequence[type],
+    activities: Sequence[Callable[..., Any]],
+    interceptors: Sequence[Interceptor] = (),
+) -> None:
     """Poll the pool's queue until asked to stop."""
-    place, activities = Place.of_environment(), Activities()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     client = await Client.connect(
-        place.target, namespace=place.namespace, identity=activities.identity
+        PLACE.target, namespace=PLACE.namespace, identity=WORLD.incarnation
     )
     worker = Worker(
         client,
-        task_queue=place.queue(pool),
-        workflows=[Run],
-        activities=[activities.perform, activities.at],
+        task_queue=PLACE.queue(sys.argv[1]),
+        workflows=workflows,
+        activities=[*activities, at],
+        interceptors=interceptors,
         # An error of the program itself ends the run; any other keeps Temporal's own behaviour.
         workflow_failure_exception_types=[ProgramError],
         workflow_runner=UnsandboxedWorkflowRunner(),
@@ -197,8 +197,8 @@ async def work(pool: str) -> None:
         max_concurrent_workflow_tasks=SLOTS,
         max_concurrent_activities=SLOTS,
         max_concurrent_local_activities=SLOTS,
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=place.timers.sticky_s),
-        max_heartbeat_throttle_interval=timedelta(seconds=place.timers.throttle_s),
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=TIMERS.sticky_s),
+        max_heartbeat_throttle_interval=timedelta(seconds=TIMERS.throttle_s),
     )
     async with worker:
         announce()
@@ -206,4 +206,4 @@ async def work(pool: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(sys.argv[1]))
+    asyncio.run(work([Run], [perform]))

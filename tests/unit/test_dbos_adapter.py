@@ -1,11 +1,15 @@
 """What DBOS's rows mean, and what the adapter declares."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.runtime import Guarantee, Runtime, RunView
-from runtimes.dbos.adapter import RUNTIME
+from runtimes.dbos.adapter import POSTGRESQL, RUNTIME
+from runtimes.dbos.native.adapter import RUNTIME as NATIVE
+from runtimes.dbos.pools import Files
 from runtimes.dbos.view import view
 
 
@@ -79,7 +83,37 @@ def test_the_step_timer_is_the_declared_hang_timer(profile: str) -> None:
     assert settings["step"]["timeout_seconds"] == settings["hang_timer_s"]
 
 
-def test_it_is_a_runtime() -> None:
-    """The adapter meets the common interface."""
-    runtime: Runtime = RUNTIME
+def test_a_pool_is_a_copy_of_the_template(tmp_path: Path) -> None:
+    """A pool begins with all that the template has, and dropping it leaves the template."""
+    files = Files(tmp_path)
+    (tmp_path / "template.sqlite").write_text("migrated")
+
+    files.copy("template", "p1")
+
+    assert f"sqlite:///{tmp_path}/p1.sqlite" == files.url("p1")
+    assert "migrated" == (tmp_path / "p1.sqlite").read_text()
+    files.drop("p1")
+    assert ["template.sqlite"] == [file.name for file in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("profile", RUNTIME.profiles)
+def test_both_databases_recover_alike(profile: str) -> None:
+    """A profile differs between SQLite and PostgreSQL in what keeps the data, and no timer."""
+    here: Any = RUNTIME.settings(profile)
+    there: Any = POSTGRESQL.settings(profile)
+    differs = {"database", "journal_mode", "durable", "executors"}
+    assert differs == {key for key in here.keys() | there.keys() if here.get(key) != there.get(key)}
+
+
+@pytest.mark.parametrize("runtime", [RUNTIME, POSTGRESQL, NATIVE], ids=lambda runtime: runtime.name)
+def test_it_is_a_runtime(runtime: Runtime) -> None:
+    """The adapter meets the common interface, whatever database and workflows it has."""
     assert Guarantee.AT_LEAST_ONCE == runtime.guarantee
+
+
+def test_native_differs_in_its_worker_only() -> None:
+    """Hand-written workflows stand in a column of their own, with the scenarios they are for."""
+    assert NATIVE == replace(
+        RUNTIME, name=NATIVE.name, module=NATIVE.module, scenarios=NATIVE.scenarios
+    )
+    assert "dbos-native" == NATIVE.name

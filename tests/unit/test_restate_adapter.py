@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from harness.effects import Json
 from harness.process import Address
 from harness.runtime import RunView
+from runtimes.restate.adapter import RUNTIME
+from runtimes.restate.native.adapter import RUNTIME as NATIVE
 from runtimes.restate.profiles import PROFILES, environment
 from runtimes.restate.views import readable, status_of, tails, view
 
@@ -130,6 +135,25 @@ def test_default_profile_changes_nothing_of_the_vendor() -> None:
     """What governs recovery is the vendor's unless the profile says so."""
     assert not PROFILES["default"].service
     assert not PROFILES["default"].server
+
+
+def test_safe_profile_never_gives_up() -> None:
+    """Timers are the vendor's, and a run is tried for as long as its worker is away."""
+    vendor, safe = PROFILES["default"].to_json(), PROFILES["safe"].to_json()
+    assert {"RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS": "unlimited"} == {
+        name: value for name, value in safe.items() if vendor[name] != value
+    }
+
+
+def test_native_differs_in_its_worker_only() -> None:
+    """Hand-written workflows stand in a column of their own, with the scenarios they are for."""
+    changed: dict[str, Any] = {
+        "name": NATIVE.name,
+        "module": NATIVE.module,
+        "scenarios": NATIVE.scenarios,
+    }
+    assert "restate-native" == NATIVE.name
+    assert replace(RUNTIME, **changed) == NATIVE
 
 
 def test_environment_names_all_ports() -> None:

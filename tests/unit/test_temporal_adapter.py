@@ -2,11 +2,14 @@
 
 import sys
 
+from dataclasses import asdict, replace
+
 import pytest
 
 from harness.runtime import Runtime, RuntimeUnavailableError
 from runtimes.temporal import adapter
 from runtimes.temporal.adapter import RUNTIME
+from runtimes.temporal.native.adapter import RUNTIME as NATIVE
 from runtimes.temporal.settings import PROFILES, VARIABLE, Place, named, view
 
 
@@ -89,6 +92,24 @@ def test_settings_declare_their_timers(profile):
     settings = RUNTIME.settings(profile)
 
     assert settings["hang_timer_s"] == settings["heartbeat_s"] < settings["settle_s"]
+
+
+def test_safe_loses_nothing_and_suspects_nobody_sooner():
+    """Beside the vendor's timers, what was recorded outlives a power cut and a ghost ends."""
+    vendor, safe = asdict(PROFILES["default"]), asdict(PROFILES["safe"])
+
+    assert {"run_s": 7200.0, "synchronous": 2} == {
+        name: value for name, value in safe.items() if vendor[name] != value
+    }
+    assert ["journal_mode=wal", "synchronous=2"] == RUNTIME.settings("safe")["sqlite"]
+
+
+def test_native_differs_in_its_worker_only():
+    """Hand-written workflows stand in a column of their own, with the scenarios they are for."""
+    assert "temporal-native" == NATIVE.name
+    assert NATIVE == replace(
+        RUNTIME, name=NATIVE.name, module=NATIVE.module, scenarios=NATIVE.scenarios
+    )
 
 
 def test_adapter_needs_no_sdk():

@@ -1,0 +1,1 @@
+"""DBOS as its users write it: workflows by hand, no portable program."""

@@ -1,0 +1,1 @@
+"""Restate as its users write it: workflow handlers by hand, no portable program."""

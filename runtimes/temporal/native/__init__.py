@@ -1,0 +1,1 @@
+"""Temporal as its users write it: workflows and activities by hand, no portable program."""
