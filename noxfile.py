@@ -12,7 +12,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.default_venv_backend = "venv"
 
-EVERYTHING = ".[report,engines]"
+EVERYTHING = ".[report,engines,compat,load]"
 DEV = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
 
@@ -53,6 +53,15 @@ def bakeoff(session: nox.Session) -> None:
     if shutil.which("npm"):
         session.run("bakeoff", "engines", "install", "restate")
     session.run("bakeoff", "run", *session.posargs)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Each primitive on each runtime that is here, proven; ends with the table."""
+    _install(session, "test")
+    session.env["BAKEOFF_CONFORMANCE"] = "1"
+    tests = ("pytest", "-n", "2", "--dist", "loadgroup", "tests/conformance")
+    session.run(*tests, *session.posargs)
 
 
 @nox.session

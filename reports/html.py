@@ -211,6 +211,7 @@ def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
         faults=faults(),
         no_fault=NO_FAULT,
         listed=LISTED,
+        load=(sheet.path / "load.json").is_file(),
         title=re.sub(r"\s+", " ", f"Bakeoff {sheet.path.name}"),
     )
     return put(sheet.path / "report.html", text)

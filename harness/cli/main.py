@@ -7,10 +7,12 @@ import traceback
 
 import click
 
+from harness.cli.compare import compare_command
 from harness.cli.compat import compat, import_
 from harness.cli.diagnose import diagnose
 from harness.cli.engines import engines
 from harness.cli.judge import analyze, report, repro
+from harness.cli.load import load_command
 from harness.cli.look import doctor, list_
 from harness.cli.replay import replay
 from harness.cli.run import run
@@ -48,7 +50,21 @@ def cli() -> None:
     """
 
 
-for command in (run, replay, repro, analyze, report, list_, doctor, engines, compat, import_, diagnose):
+for command in (
+    run,
+    replay,
+    repro,
+    analyze,
+    report,
+    compare_command,
+    list_,
+    doctor,
+    engines,
+    compat,
+    import_,
+    diagnose,
+    load_command,
+):
     cli.add_command(command)
 
 

@@ -1,0 +1,1 @@
+"""Bakeoff for pytest: scenarios as items, one for each runtime, case and fault."""
