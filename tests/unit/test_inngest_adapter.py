@@ -1,0 +1,124 @@
+"""The pure parts of Inngest's adapter: whose run an event starts, and what queue items mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.policy import PRIMITIVES
+from harness.runtime import Envelope, RunView
+from runtimes.inngest.names import FAILED, happens, started, starts
+from runtimes.inngest.settings import CAPABILITIES, PROFILES
+from runtimes.inngest.view import status_of, view, waits_for
+
+
+PARENT = Envelope(trial="t1", pool="t1-b", cell="t1-b0000", run="t1-b0000", armed=("finalize",))
+
+
+def node(status, output=None):
+    """Return a run as GraphQL shows it."""
+    return {"id": "01ENGINE", "status": status, "output": output}
+
+
+def job(kind, *, attempt=0, leased=False, **payload):
+    """Return a line of ``/v1/runs/ID/jobs``."""
+    raw = {"data": {"payload": payload}, **({"leaseID": "01LEASE"} if leased else {})}
+    return {"kind": kind, "attempt": attempt, "at": "2026-11-21T08:00:00Z", "Raw": raw}
+
+
+def test_a_start_names_its_run():
+    """The event that starts one program carries the envelope of its run."""
+    data = {"envelope": PARENT.to_json(), "arg": {"n": 1}}
+    assert (PARENT, {"n": 1}) == started("greet", starts("t1-b", "greet"), data)
+
+
+def test_a_listener_is_a_child_of_the_sender():
+    """One event starts each listener under an id of its own; nothing is armed in it."""
+    data = {"envelope": PARENT.to_json(), "key": "ann", "arg": None}
+    envelope, arg = started("greet", happens("t1-b", "joined"), data)
+    assert envelope.run == "t1-b0000.joined.ann.greet"
+    assert envelope.parent == "t1-b0000"
+    assert envelope.armed == ()
+    assert arg is None
+
+
+def test_a_failed_listener_is_named_by_what_started_it():
+    """The server tells of a failure with the event that began the run; its own id is in that."""
+    data = {
+        "function_id": "bakeoff-t1-b-greet",
+        "event": {
+            "name": happens("t1-b", "joined"),
+            "data": {"envelope": PARENT.to_json(), "key": "ann", "arg": None},
+        },
+        "error": {"message": "no"},
+    }
+    envelope, arg = started("tidy", FAILED, data)
+    assert arg == {"run": "t1-b0000.joined.ann.greet", "error": "no"}
+    assert envelope.run == "t1-b0000.joined.ann.greet.on_failure"
+
+
+@pytest.mark.parametrize(
+    ("status", "jobs", "expected"),
+    [
+        ("QUEUED", [job("start")], "queued"),
+        ("RUNNING", [job("edge", leased=True)], "running"),
+        ("RUNNING", [job("edge", attempt=2, leased=True)], "running"),
+        ("RUNNING", [job("edge", attempt=2)], "retrying"),
+        ("RUNNING", [job("sleep")], "waiting"),
+        ("RUNNING", [job("pause")], "waiting"),
+        ("RUNNING", [job("pause"), job("edge", leased=True)], "running"),
+        ("RUNNING", [], "running"),
+        ("COMPLETED", [], "completed"),
+        ("FAILED", [], "failed"),
+        ("CANCELLED", [], "cancelled"),
+        ("SKIPPED", [], "cancelled"),
+        ("a word of a later version", [], "unknown"),
+    ],
+)
+def test_status(status, jobs, expected):
+    """A live run waits if only timers and waits are queued, backs off if nobody has its item."""
+    assert expected == status_of(node(status), jobs)
+
+
+@pytest.mark.parametrize(
+    ("status", "jobs", "expected"),
+    [
+        ("RUNNING", [job("pause")], "yes"),
+        ("RUNNING", [], "no"),
+        ("RUNNING", None, "unknown"),
+        ("COMPLETED", None, "no"),
+    ],
+)
+def test_moves(status, jobs, expected):
+    """A live run that nothing is queued for is a ghost; where nobody could look, that is said."""
+    assert expected == view("r", node(status), jobs).moves
+
+
+def test_view_carries_the_output():
+    """Outputs come as JSON text."""
+    assert {"a": 1} == view("r", node("COMPLETED", '{"a": 1}'), None).output
+
+
+def test_unknown_run():
+    """A run that the server does not list is unknown."""
+    assert RunView(run="r", status="unknown") == view("r", None, None)
+
+
+def test_an_event_is_delivered_to_the_wait_for_it_only():
+    """A run that waits for another event, or for another key of it, is not yet there."""
+    pause = {"event": "bakeoff/p.to.called", "stepName": "called friend"}
+    jobs = [job("sleep"), job("pause", pause=pause)]
+    assert waits_for(jobs, "bakeoff/p.to.called", "called friend")
+    assert not waits_for(jobs, "bakeoff/p.to.called", "called nobody")
+    assert not waits_for([job("sleep")], "bakeoff/p.to.called", "called friend")
+
+
+def test_every_primitive_is_declared():
+    """What is not declared would be skipped without a reason."""
+    assert not set(PRIMITIVES) - set(CAPABILITIES)
+
+
+def test_default_profile_changes_nothing_of_recovery():
+    """Only the number of held steps differs from the vendor's values."""
+    assert PROFILES["default"].flags == ["--queue-workers", "2000"]
+    assert PROFILES["default"].retries is None
+    assert PROFILES["default"].finish_s is None
