@@ -19,6 +19,9 @@ discard     a request whose caller went away before it was applied
 at          a worker reported a phase: phase, step
 fault       something was broken: fault, stage, what died with pid and wait status
 undo        a fault was undone
+copy        the engine's store was copied
+rewind      the copy took the place of the store: whether of all pools
+backlog     further runs were queued: size
 gate        whether a run stood where it should when the fault came: ok, why
 event       an event was sent to a run
 view        what the runtime says of a run

@@ -32,7 +32,8 @@ class Expectation:
     ``violated`` must occur where the expectation is ``exact``; ``permitted`` may.  ``ends``
     are the statuses in which the run may end; ``owed`` the (run, step) pairs of the writes
     that a completed run has applied; ``children`` the child runs; ``groups`` maps the
-    branches of a gather to its name.
+    branches of a gather to its name.  ``changed``: the program was changed under the run, so
+    that what did not go on by the deadline never will, however often it is tried.
     """
 
     exact: bool
@@ -45,6 +46,7 @@ class Expectation:
     children: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     hang_timer_s: float | None = None
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

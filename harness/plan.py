@@ -11,7 +11,10 @@ from harness.schedule import Schedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one trial runs: ``key`` names it within a sweep, ``ident`` within a backend."""
+    """What one trial runs: ``key`` names it within a sweep, ``ident`` within a backend.
+
+    ``backlog`` is how many further runs a fault finds in the queue.
+    """
 
     key: str
     ident: str
@@ -20,10 +23,16 @@ class Plan:
     profile: str
     schedules: tuple[Schedule, ...]
     bystanders: int = 0
+    backlog: int = 0
 
     def run(self, index: int) -> str:
         """Return the id of the run for a schedule."""
         return f"{self.ident}-r{index:04d}"
+
+    @property
+    def queued(self) -> list[str]:
+        """Return the ids of the runs of the backlog."""
+        return [f"{self.ident}-q{index:04d}" for index in range(self.backlog)]
 
     @property
     def batch(self) -> bool:

@@ -37,12 +37,13 @@ class Exit:
     """How a process ended.
 
     ``signal`` is what was sent (0: nothing), ``status`` the wait status of the operating
-    system, ``cpu_s`` user plus system seconds, ``peak_bytes`` the largest resident size.
+    system (``None`` of another's child, which was seen gone), ``cpu_s`` user plus system
+    seconds, ``peak_bytes`` the largest resident size.
     """
 
     pid: int
     signal: int
-    status: int
+    status: int | None
     cpu_s: float = 0.0
     peak_bytes: int = 0
 
@@ -61,7 +62,10 @@ class WorkerSpec:
 
 
 class Process(Protocol):
-    """Something that can be killed, paused and waited for."""
+    """Something that can be killed, paused and waited for.
+
+    ``kill`` takes the whole group, or one part that the process announced in ``parts``.
+    """
 
     name: str
     incarnation: str
@@ -69,7 +73,7 @@ class Process(Protocol):
     log: Path
 
     def alive(self) -> bool: ...
-    def kill(self) -> Exit: ...
+    def kill(self, part: str = "group") -> Exit: ...
     def terminate(self, grace_s: float) -> Exit: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
@@ -82,12 +86,27 @@ class Process(Protocol):
 class Service(Protocol):
     """A server: it comes back on the same ports and data."""
 
-    name: str
-
+    @property
+    def name(self) -> str: ...
     def alive(self) -> bool: ...
     def kill(self) -> Exit: ...
     def restart(self) -> None: ...
     def ready(self, deadline: Deadline) -> None: ...
+
+
+@runtime_checkable
+class Freezable(Protocol):
+    """A server that can be stopped where it stands, so that its files keep still."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+@runtime_checkable
+class Upgradable(Protocol):
+    """A server that can come back as another binary."""
+
+    def upgrade(self, binary: Path) -> None: ...
 
 
 class Runner(Protocol):

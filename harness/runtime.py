@@ -202,6 +202,20 @@ class Publisher(Protocol):
         ...
 
 
+@runtime_checkable
+class Stored(Protocol):
+    """A backend whose engine keeps its data in servers of their own; also among ``servers``."""
+
+    databases: Sequence[Service]
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A runtime whose worker has several processes, which it announces in ``parts``."""
+
+    parts: Sequence[str]
+
+
 class Runtime(Protocol):
     """A system under test: what it is, what it promises, how it is started."""
 
@@ -222,8 +236,9 @@ class Runtime(Protocol):
     def settings(self, profile: str) -> Mapping[str, Json]:
         """Return the settings that govern recovery.
 
-        Two of them are read by the harness: ``settle_s``, how long recovery may take, and
-        ``hang_timer_s``, after which a handler that never answers is noticed (or ``None``).
+        Three of them are read by the harness: ``settle_s``, how long recovery may take,
+        ``hang_timer_s``, after which a handler that never answers is noticed (or ``None``), and,
+        if there is one, ``link_timer_s``, after which a silent connection is.
         """
         ...
 

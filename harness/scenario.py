@@ -54,7 +54,8 @@ class Scenario:
     ``world`` maps resource paths to their first values.  ``drift`` maps paths to what a
     stranger writes there while the worker is down.  ``variants`` are named worlds that
     answer differently.  ``time_scale`` is real seconds per virtual second, for engines
-    that sleep for real.
+    that sleep for real.  ``versions`` are later programs under the same names, for runs that
+    began with ``programs``: they take other steps to the same world and output.
     """
 
     name: str
@@ -66,6 +67,22 @@ class Scenario:
     drift: Mapping[str, Json] = field(default_factory=dict)
     variants: Mapping[str, tuple[Answer, ...]] = field(default_factory=dict)
     time_scale: float = 1e-4
+    versions: Mapping[str, tuple[Program, ...]] = field(default_factory=dict)
+
+    def at(self, version: str) -> Scenario:
+        """Return the scenario with the programs of a version; an empty one is the first.
+
+        Raises:
+            ScenarioError: there is no such version.
+
+        """
+        if not version:
+            return self
+        if version not in self.versions:
+            known = ", ".join(self.versions) or "none"
+            msg = f"scenario {self.name!r} has no version {version!r}; it has {known}"
+            raise ScenarioError(msg)
+        return replace(self, programs=self.versions[version])
 
     @property
     def main(self) -> Program:
@@ -106,6 +123,15 @@ class Case:
         """Return the printable name."""
         inner = f"{self.tier},{self.variant}" if self.variant else str(self.tier)
         return f"{self.scenario.name}[{inner}]"
+
+    def at(self, version: str) -> Case:
+        """Return the case with the programs of a version.
+
+        Raises:
+            ScenarioError: there is no such version.
+
+        """
+        return replace(self, scenario=self.scenario.at(version))
 
     @property
     def answers(self) -> tuple[Answer, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -56,6 +59,19 @@ class Server:
     def kill(self) -> Exit:
         """Kill it and return once it was reaped."""
         return self.process.kill()
+
+    def pause(self) -> None:
+        """Stop it where it stands."""
+        self.process.pause()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.resume()
+
+    def upgrade(self, binary: Path) -> None:
+        """Be that binary from the next start on, with the same arguments."""
+        argv = [str(binary), *self._spec.argv[1:]]
+        self._spec = dataclasses.replace(self._spec, argv=argv)
 
     def restart(self) -> None:
         """Start it again on the same ports and data."""

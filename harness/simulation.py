@@ -8,7 +8,7 @@ is kept in between is the guarantee.  ``Trace`` is the ideal run, with notes.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.effects import Effect, Guard, Json, Tier, idempotency_key
@@ -140,29 +140,54 @@ class Run:
     def armed_step(self) -> str:
         return self.stages[self.stage][0].step if self.stage < len(self.stages) else ""
 
+    def refuse(self, ops: SimulatedOps, happening: Happening) -> None:
+        """Go no further; a runtime that repeats calls may repeat the one in flight before."""
+        self.world.history.append("fault", fault="model", victim=str(self.incarnation))
+        self.incarnation += 1
+        if happening.again and ops.pending and self.guarantee is not Guarantee.EFFECT_ONCE:
+            call = replace(ops.pending, incarnation=str(self.incarnation), seq=self.seq + 1)
+            self.world.reply(call, self.world.perform(call))
+
+    def lose(self, ops: SimulatedOps, happening: Happening) -> list[Callable[[], None]]:
+        """Lose the attempt in flight; return what is still to come of it at the end."""
+        orphan = ops.orphan(happening)
+        if orphan and happening.early:
+            orphan()
+        self.world.history.append("fault", fault="model", victim=str(self.incarnation))
+        if happening.drift:
+            for path, value in self.world.case.scenario.drift.items():
+                self.world.cell.write(path, value, STRANGER)
+        self.incarnation += 1
+        if happening.version:
+            self.world.case = self.world.case.at(happening.version)
+        if happening.rewound:
+            self.forget()
+        if self.guarantee is Guarantee.RESTART:
+            self.kept.clear()
+        return [orphan] if orphan and not happening.early else []
+
+    def forget(self) -> None:
+        """Lose every record, as when an older store takes the place of the present one."""
+        self.kept.clear()
+        self.intents.clear()
+        self.children.clear()
+        self.answers.clear()
+
     def finish(self) -> tuple[str, Json]:
         """Play to the end; return how it ended."""
-        body = self.world.case.scenario.main.body
         late: list[Callable[[], None]] = []
         while True:
             ops = SimulatedOps(self)
             try:
-                output = drive(play(body, self.arg, ops))
+                output = drive(play(self.world.case.scenario.main.body, self.arg, ops))
             except Died:
                 _, happening = self.stages[self.stage]
+                if happening.refused:
+                    self.refuse(ops, happening)
+                    status, output = happening.refused, None
+                    break
                 self.stage += 1
-                orphan = ops.orphan(happening)
-                if orphan and happening.early:
-                    orphan()
-                self.world.history.append("fault", fault="model", victim=str(self.incarnation))
-                if orphan and not happening.early:
-                    late.append(orphan)
-                if happening.drift:
-                    for path, value in self.world.case.scenario.drift.items():
-                        self.world.cell.write(path, value, STRANGER)
-                self.incarnation += 1
-                if self.guarantee is Guarantee.RESTART:
-                    self.kept.clear()
+                late += self.lose(ops, happening)
             except Escalated:
                 status, output = "escalated", None
                 break
@@ -210,6 +235,7 @@ class SimulatedOps:
         if not happening.late:
             return None
         run, known, pending = self.run, self.known, self.pending
+        body = run.world.case.scenario.main.body
         incarnation, reply = run.incarnation, self.pending_reply
 
         def go_on() -> None:
@@ -221,7 +247,7 @@ class SimulatedOps:
             ops.known, ops.left = known, happening.orphan
             stages, run.stages = run.stages, ()
             try:
-                drive(play(run.world.case.scenario.main.body, run.arg, ops))
+                drive(play(body, run.arg, ops))
             except (Spent, Escalated):
                 pass
             finally:
@@ -278,7 +304,7 @@ class SimulatedOps:
             return False
         if happening.stuck:
             raise Stuck
-        if happening.again:
+        if happening.again and not happening.refused:
             self.run.stage += 1
             return True
         self.fall()

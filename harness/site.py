@@ -25,8 +25,8 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from harness.deadline import Deadline, wait_until
-from harness.link import TcpLink
 from harness.loop import Loop
+from harness.meter import MeteredLink
 from harness.process import Address, Runner
 
 
@@ -94,9 +94,9 @@ class Lot:
         """Return a folder for the runtime's data."""
         return self.site.state_dir(f"{self.name}/{name}")
 
-    def link(self, name: str) -> TcpLink:
-        """Return a link that lives as long as the site."""
-        return self.site.link(name)
+    def link(self, name: str) -> MeteredLink:
+        """Return a link that lives as long as the site, which knows whose it is."""
+        return self.site.link(name, of=self.name)
 
     def reserve(self) -> Address:
         """Return a free loopback port."""
@@ -113,6 +113,7 @@ class LocalSite:
         self._loop = loop
         self._stack = ExitStack()
         self._lock = FileLock(self.folder.with_suffix(".lock"))
+        self._links: dict[str, list[MeteredLink]] = {}
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -144,9 +145,19 @@ class LocalSite:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def link(self, name: str) -> TcpLink:
-        """Return a link that lives as long as the site."""
-        return self._stack.enter_context(TcpLink(self._loop, name))
+    def link(self, name: str, *, of: str = "") -> MeteredLink:
+        """Return a link that lives as long as the site; ``of`` is the runtime that asked."""
+        made = self._stack.enter_context(MeteredLink(self._loop, name))
+        self._links.setdefault(of, []).append(made)
+        return made
+
+    def links(self, runtime: str, pool: str) -> list[MeteredLink]:
+        """Return a runtime's links to the workers of a pool.
+
+        Those of one pool end with its name; where there are none, all pools share them.
+        """
+        known = self._links.get(runtime, [])
+        return [link for link in known if link.name.endswith(f"-{pool}")] or list(known)
 
     def reserve(self) -> Address:
         """Return a free loopback port; the kernel does not hand it out again at once."""

@@ -19,10 +19,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from harness import judging, metrics
+from harness import backlog, judging, metrics
 from harness.deadline import Deadline
 from harness.effects import Guard
-from harness.faults import Fault, fault
+from harness.faults import Fault, Means, fault
 from harness.history import Event, History, read, split
 from harness.load import names
 from harness.model import ideal
@@ -30,16 +30,27 @@ from harness.plan import Plan, arg_of
 from harness.process import ProcessError, Runner
 from harness.program import FINALIZE
 from harness.rpc import RpcError
-from harness.runtime import Backend, Runtime, RuntimeUnavailableError, Support
+from harness.runtime import (
+    Backend,
+    Dial,
+    Kind,
+    Parted,
+    Runtime,
+    RuntimeUnavailableError,
+    Stored,
+    Support,
+)
 from harness.scenario import Case
+from harness.scene import READY_S, Scene
 from harness.schedule import WAITING, Point, Schedule, Stage, parse, visited
 from harness.site import LocalSite, Lot
 from harness.store import Store, StoreError, TrialFolder
-from harness.trial import READY_S, StoppedError, Trial
+from harness.trial import StoppedError, Trial
 from harness.world import World
 
 
 SAMPLE = 2
+BACKLOG = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +68,7 @@ class Request:
 
     ``sample`` clean schedules of each cell are proved alone, chosen by ``seed``; with a
     ``budget``, at most that many schedules of a cell are run, sampled with the same seed.
+    ``backlog`` is how many runs stand in the queue for a fault that needs one.
     """
 
     targets: tuple[Target, ...]
@@ -65,6 +77,7 @@ class Request:
     sample: int = SAMPLE
     seed: int = 7
     budget: int = 0
+    backlog: int = BACKLOG
     confirm: bool = True
 
 
@@ -139,6 +152,11 @@ class Column:
     def target(self, target: Target) -> None:
         """Run the golden run of a case, then each fault over its points."""
         assert self.backend is not None  # noqa: S101 - started
+        mine = getattr(self.runtime, "scenarios", None)
+        if mine is not None and target.case.scenario.name not in mine:
+            for name in target.faults:
+                self.skip(target, name, f"it is written for {', '.join(mine)} only")
+            return
         used = ideal(target.case, "r", arg_of(target.case, "r")).commands
         how = self.runtime.capabilities
         missing = sorted(name for name in used if how.get(name) in {None, Support.MISSING})
@@ -152,7 +170,7 @@ class Column:
         points = visited(split(events).get(run, []), end.waits, self.runtime.witness)
         for name in target.faults:
             broken = fault(name)
-            reason = broken.obstacle(len(self.backend.servers))
+            reason = broken.obstacle(self.means(target.case))
             if reason:
                 self.skip(target, name, reason)
                 continue
@@ -161,6 +179,19 @@ class Column:
                 self.planned += 1
                 continue
             self.fault(target, broken, points, end.waits)
+
+    def means(self, case: Case) -> Means:
+        """Return what the started runtime and a case give a fault to act on."""
+        assert self.backend is not None  # noqa: S101 - started
+        backend, runtime = self.backend, self.runtime
+        return Means(
+            servers=backend.servers,
+            databases=backend.databases if isinstance(backend, Stored) else (),
+            linked=runtime.dial is not Dial.NONE,
+            parts=runtime.parts if isinstance(runtime, Parted) else (),
+            kept=bool(backend.servers) or runtime.kind is not Kind.SERVER,
+            versions=case.scenario.versions,
+        )
 
     def fault(
         self, target: Target, broken: Fault, points: Sequence[Point], waits: Sequence[str]
@@ -306,10 +337,11 @@ class Column:
             profile=self.request.profile,
             schedules=schedules,
             bystanders=1 if batch else 0,
+            backlog=self.request.backlog if name != "none" and fault(name).queues else 0,
         )
-        mode = "batch" if batch else "single" if depth else "golden"
-        if mode == "single" and "/alone-" in key:
-            mode = "alone"
+        # What proves is called so: a search of one schedule only is no proof of an earlier one.
+        lone = "single" if "/single-" in key else "alone"
+        mode = "golden" if not depth else "batch" if batch else lone
         facts = self.facts(plan, target, name, depth, mode)
         try:
             folder.begin(facts)
@@ -317,7 +349,7 @@ class Column:
                 self.play(plan, folder, history, facts)
                 events = list(history)
             rows = judging.rows(facts, events)
-            folder.finish(rows, metrics.usage(events))
+            folder.finish(rows, metrics.usage(events) | backlog.drain(plan.queued, events))
             self.store.append(rows)
         except OSError as error:
             if error.errno != errno.ENOSPC:
@@ -330,13 +362,19 @@ class Column:
     ) -> None:
         """Run the live part; what breaks in it is written down, and shows nothing."""
         assert self.backend is not None  # noqa: S101 - started
-        trial = Trial(
+        scene = Scene(
             plan=plan,
-            runtime=self.runtime,
             backend=self.backend,
             world=self.world,
             runner=self.make_runner(folder),
             history=history,
+            find_links=lambda: self.site.links(self.runtime.name, plan.ident),
+            store=self.site.folder / self.runtime.name,
+            copy_to=self.site.folder / "copies" / plan.ident,
+        )
+        trial = Trial(
+            scene=scene,
+            runtime=self.runtime,
             secret=self.secret,
             logs=folder.logs,
             stop=self.stop,
@@ -349,11 +387,16 @@ class Column:
         except Exception as error:
             if self.stop.is_set():
                 raise StoppedError from error
+            why = f"{type(error).__name__}: {error}"
             for run in plan_runs(plan):
-                why = f"{type(error).__name__}: {error}"
                 history.append("gate", run, stage=0, ok=False, why=why)
+            for run in [*plan_runs(plan), *scene.bystanders, *plan.queued]:
                 self.world.close(run)
-        for found in judging.bystanders(facts, plan.case, list(history)):
+        events = list(history)
+        for found in [
+            *judging.bystanders(facts, plan.case, events),
+            *backlog.fared(plan.queued, plan.case, events),
+        ]:
             history.append("bystander", **found)
 
     def again(self, target: Target) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
+import time
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -25,6 +27,9 @@ from harness.scenario import Scenario
 
 
 BEAT_S = 0.3
+_LOADED: list[str] = []
+"""The versions that were asked for here: what a worker announces is what it loaded."""
+EMULATION = re.compile(r"runtimes\.\w+\.emulated(\..+)?")
 
 
 class WorldError(Exception):
@@ -145,13 +150,38 @@ class WorldClient:
 
 
 def scenario() -> Scenario:
-    """Return the scenario that this worker was started for."""
-    return load_scenario(os.environ["BAKEOFF_SCENARIO"])
+    """Return the scenario that this worker was started for, in the version that it is to run."""
+    version = os.environ.get("BAKEOFF_VERSION", "")
+    found = load_scenario(os.environ["BAKEOFF_SCENARIO"]).at(version)
+    _LOADED.append(version)
+    return found
+
+
+class _NoLateEmulation:
+    """Refuses to import an emulation once the harness was told that there is none."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        del path, target
+        if EMULATION.fullmatch(name):
+            msg = f"{name} must be imported before announce(): what is emulated is said first"
+            raise ImportError(msg)
 
 
 def announce(**details: Json) -> None:
-    """Tell the harness that this incarnation is ready."""
-    line = {"incarnation": os.environ["BAKEOFF_INCARNATION"], **details}
+    """Tell the harness that this incarnation is ready, what it runs, and what its clock says.
+
+    What it runs includes the emulations that it has loaded: modules ``runtimes.NAME.emulated``.
+    """
+    emulated: list[Json] = [*sorted(name for name in sys.modules if EMULATION.fullmatch(name))]
+    sys.meta_path.insert(0, _NoLateEmulation)
+    line = {
+        "incarnation": os.environ["BAKEOFF_INCARNATION"],
+        "emulated": emulated,
+        "version": _LOADED[-1] if _LOADED else "",
+        "clock_s": time.time(),
+        **details,
+    }
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import threading
@@ -23,6 +24,7 @@ from harness.process import Exit, ProcessError, WorkerSpec
 
 
 TAIL_BYTES = 2_000
+GONE_S = 10.0
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
 
 
@@ -55,7 +57,8 @@ class LocalProcess:
             msg = f"cannot start {name}: {spec.argv[0]}: {error.strerror}"
             raise ProcessError(msg) from error
         self.pid = self._popen.pid
-        with contextlib.suppress(ProcessLookupError):
+        # Whoever has become another user by now keeps its own limit.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
         self.exit: Exit | None = None
         self._signal = 0
@@ -133,9 +136,43 @@ class LocalProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def kill(self) -> Exit:
-        """Kill the whole group and return once the leader was reaped."""
-        return self._end(signal.SIGKILL, None)
+    def kill(self, part: str = "group") -> Exit:
+        """Kill the whole group and return once the leader was reaped.
+
+        With another ``part``, kill only the process that was announced under that name, and
+        return once it is gone.
+
+        Raises:
+            ProcessError: no such part was announced, or it is not of this group.
+
+        """
+        if part == "group":
+            return self._end(signal.SIGKILL, None)
+        pid = self._part(part)
+        if pid == self.pid:
+            self._signal = signal.SIGKILL
+            os.kill(pid, signal.SIGKILL)
+            ended = self.wait(None)
+            assert ended is not None  # noqa: S101 - wait(None) returns an exit
+            return ended
+        watch = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            if not select.select([watch], [], [], GONE_S)[0]:
+                msg = f"{part} of {self.name}, process {pid}, outlived SIGKILL by {GONE_S:g} s"
+                raise ProcessError(msg)
+        finally:
+            os.close(watch)
+        return Exit(pid=pid, signal=signal.SIGKILL, status=None)
+
+    def _part(self, part: str) -> int:
+        parts = (self._announced or {}).get("parts")
+        pid = parts.get(part) if isinstance(parts, dict) else None
+        with contextlib.suppress(ProcessLookupError):
+            if isinstance(pid, int) and os.getpgid(pid) == self.pid:
+                return pid
+        msg = f"{self.name} has no live part {part!r} in its group; it announced {parts}"
+        raise ProcessError(msg)
 
     def terminate(self, grace_s: float) -> Exit:
         """Ask it to end; after ``grace_s`` seconds, kill it."""

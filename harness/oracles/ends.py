@@ -42,15 +42,20 @@ def parity(events: Sequence[Event], expectation: Expectation) -> Finding:
 
 
 def ghost_running(events: Sequence[Event], expectation: Expectation) -> Finding:
-    """After the settle deadline the run has not ended, and nothing moves it."""
-    del expectation
+    """After the settle deadline the run has not ended, and nothing moves it.
+
+    Where the program was changed, a run that is held for a human stands rightly, and one that
+    is tried again and again is not moved: the same code meets the same record each time.
+    """
     view = last_view(events)
     if view is None or view.data["status"] == "escalated":
         return NOT_APPLICABLE
     if view.data["status"] in TERMINAL:
         return OK
+    if view.data["status"] == "parked" and "parked" in expectation.ends:
+        return OK
     note = f"still {view.data['status']} at the deadline"
-    if view.data["moves"] == "no":
+    if view.data["moves"] == "no" or expectation.changed:
         return violated(f"{note}, and nothing moves it", view)
     return unknown(f"{note}; whether it moves is {view.data['moves']}", view)
 
@@ -88,6 +93,8 @@ def broken_chain(events: Sequence[Event], expectation: Expectation) -> Finding:
         for child in expectation.children:
             if child not in alive:
                 return violated(f"completed, but its child {child} never existed", view)
+        return OK
+    if status in expectation.ends & (TERMINAL | {"parked"}):
         return OK
     if status in TERMINAL:
         return violated(f"ended {status}: {view.data.get('detail', '')}", view)

@@ -262,3 +262,46 @@ def test_logs_of_a_trial(tmp_path: Path) -> None:
     ]
     for process in (first, second):
         process.kill()
+
+
+# Parts ---------------------------------------------------------------------------------------
+
+PARTED = """
+import json, os, subprocess, sys
+child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+parts = {"parent": os.getpid(), "listener": child.pid, "stranger": os.getppid()}
+line = {"incarnation": os.environ["BAKEOFF_INCARNATION"], "parts": parts}
+print(json.dumps(line), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_kill_a_part(start: Start) -> None:
+    """Only that part dies; another's child has no wait status, and its group lives on."""
+    process = start(PARTED)
+    pid = process.announced(soon())["parts"]["listener"]  # type: ignore[index, call-overload]
+    ended = process.kill("listener")
+    assert (pid, signal.SIGKILL, None) == (ended.pid, ended.signal, ended.status)
+    assert gone(pid)  # type: ignore[arg-type]
+    assert process.alive()
+
+
+def test_kill_the_leader_only(start: Start) -> None:
+    """The first process dies alone; what it leaves behind is killed with the group."""
+    process = start(PARTED)
+    pid = process.announced(soon())["parts"]["listener"]  # type: ignore[index, call-overload]
+    ended = process.kill("parent")
+    assert (process.pid, signal.SIGKILL) == (ended.pid, ended.status)
+    process.kill()
+    wait_until(lambda: gone(pid), soon(), "the rest of the group is dead")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("part", ["stranger", "nobody"])
+def test_kill_what_is_no_part(start: Start, part: str) -> None:
+    """What was not announced, or is of another group, is not touched."""
+    process = start(PARTED)
+    process.announced(soon())
+    with pytest.raises(ProcessError) as caught:
+        process.kill(part)
+    assert f"worker has no live part '{part}' in its group" in str(caught.value)
+    assert process.alive()

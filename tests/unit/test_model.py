@@ -21,10 +21,10 @@ from harness.runtime import Guarantee, Witness
 from harness.scenario import Answer, Case, Program, Scenario, cases
 from harness.schedule import PHASES, Point, Schedule, Stage, parse, visited
 from harness.simulation import ModelError, Run, World
-from scenarios import approval, fan_out, migration
+from scenarios import approval, fan_out, migration, rollout
 
 
-SCENARIOS = {s.name: s for s in (migration.SCENARIO, fan_out.SCENARIO, approval.SCENARIO)}
+SCENARIOS = {m.SCENARIO.name: m.SCENARIO for m in (migration, fan_out, approval, rollout)}
 KEPT = [Guarantee.MEMO, Guarantee.AT_LEAST_ONCE]
 IRREVERSIBLE = ("truncate_source", "cut_over", "notify")
 EVERYONE = dict.fromkeys(PHASES, Witness.WORLD)
@@ -425,6 +425,74 @@ def test_approval() -> None:
     found = over("approval[O]", "kill(worker)", Guarantee.MEMO)
     assert at(("ask_reviewer", "ask_manager", "publish"), "after_effect") == violating(found)
     assert frozenset() == found["reviewed manager/waiting#1"].violated
+
+
+@pytest.mark.parametrize("fault", ["cut(link)", "black_hole(link)", "half_open(link)"])
+def test_broken_link(fault: str) -> None:
+    """What was done behind a broken link may be done again; what was recorded is not."""
+    found = over("migration[O]", fault, Guarantee.MEMO)
+    assert 40 == len(found)
+    assert set() == violating(found)
+    assert "duplicate_effect" in found["notify/after_effect#1"].permitted
+    # The answer comes while the link is broken: that it was done is not recorded either.
+    assert "duplicate_effect" in found["notify/before_effect#1"].permitted
+    assert frozenset() == found["finalize#1"].permitted
+    assert all("lost_effect" not in each.permitted for each in found.values())
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_rewound_store(guarantee: Guarantee) -> None:
+    """Whatever is promised, what the store forgot comes again; keys of the provider prevent it."""
+    bare = over("migration[O]", "rewind(store)", guarantee)
+    keyed = over("fan_out[K]", "rewind(store)", guarantee, Guard.KEYS)
+    assert "duplicate_effect" in bare["notify/after_ack#1"].permitted
+    assert "duplicate_effect" not in bare["read_tables/after_ack#1"].permitted
+    assert {frozenset()} == {each.permitted for each in keyed.values()}
+
+
+@pytest.mark.parametrize("fault", ["kill(parent)", "kill(listener)", "roll(workers)"])
+def test_parts_and_rolls_permit_what_a_kill_does(fault: str) -> None:
+    """The worker may be dead, or live on: all that a kill may do, they may."""
+    killed = over("migration[O]", "kill(worker)", Guarantee.MEMO)
+    for point, each in over("migration[O]", fault, Guarantee.MEMO).items():
+        assert killed[point].permitted <= each.permitted
+        assert not each.violated
+
+
+def test_listener_leaves_a_zombie() -> None:
+    """The body of a worker without a listener goes on; after SIGTERM of a roll it does not."""
+    part = over("migration[O]", "kill(listener)", Guarantee.MEMO)["notify/before_effect#1"]
+    roll = over("migration[O]", "roll(workers)", Guarantee.MEMO)["notify/before_effect#1"]
+    assert "zombie_write" in part.permitted
+    assert "zombie_write" not in roll.permitted
+
+
+ROLLOUT = "rollout[O]"
+
+
+def test_changed_program() -> None:
+    """Another program may go on truthfully or be refused; what was renamed may come twice."""
+    found = over(ROLLOUT, "change(renamed)", Guarantee.MEMO)
+    assert {"completed", "failed", "parked", "retrying"} == found["drain_pool/after_ack#1"].ends
+    assert "parity" in found["drain_pool/after_ack#1"].permitted
+    assert "parity" not in found["drain_pool/before_effect#1"].permitted
+    assert all(each.changed and not each.violated for each in found.values())
+    assert all("ghost_running" in each.permitted for each in found.values())
+
+
+def test_reordered_and_removed_programs_lose_nothing() -> None:
+    """Steps that have changed places, or are gone, are no reason to repeat or lose one."""
+    for fault in ("change(reordered)", "change(removed)"):
+        found = over(ROLLOUT, fault, Guarantee.MEMO)
+        assert {"parity"} == found["drain_pool/after_effect#1"].permitted & {"parity"}
+        clean = found["drain_pool/after_ack#1"].permitted
+        assert not clean & {"parity", "duplicate_effect", "lost_effect"}
+
+
+def test_renamed_steps_are_not_owed_by_name() -> None:
+    """A version may call an effect by another name: then parity tells whether it is there."""
+    found = over(ROLLOUT, "change(renamed)", Guarantee.MEMO)["read_image/after_ack#1"]
+    assert {("r", "switch_image"), ("r", "refill_pool")} == set(found.owed)
 
 
 # Depth 2 -------------------------------------------------------------------------------------

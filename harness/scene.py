@@ -1,0 +1,274 @@
+"""The scene of a trial: its processes, its world, and what faults do to them.
+
+Only what the trial started can be touched.  Every act is written down with what the operating
+system, the link or the worker itself says of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.deadline import Deadline, wait_until
+from harness.effects import Json
+from harness.faults import Fault, UnconfirmedError
+from harness.history import History
+from harness.link import Mode
+from harness.meter import MeteredLink
+from harness.plan import Plan, arg_of
+from harness.process import Exit, Process, Runner, Service
+from harness.runtime import Backend, Envelope, Start, Stored
+from harness.schedule import Point, Schedule
+from harness.snapshot import Snapshot
+from harness.watch import Watch
+from harness.world import Cell, World
+
+
+READY_S = 60.0
+
+
+@dataclass(slots=True)
+class Scene:
+    """What is on stage; ``stage`` counts the faults of the schedules."""
+
+    plan: Plan
+    backend: Backend
+    world: World
+    runner: Runner
+    history: History
+    find_links: Callable[[], Sequence[MeteredLink]]
+    store: Path
+    copy_to: Path
+    watch: Watch = field(default_factory=Watch)
+    workers: list[Process] = field(default_factory=list)
+    maimed: list[Process] = field(default_factory=list)
+    signalled: set[tuple[str, str]] = field(default_factory=set)
+    queued: list[str] = field(default_factory=list)
+    snapshot: Snapshot | None = None
+    version: str = ""
+    ahead_s: float = 0.0
+    stage: int = 0
+    fault: Fault | None = None
+
+    @property
+    def worker(self) -> Process:
+        """Return the worker that has the runs."""
+        return self.workers[-1]
+
+    @property
+    def servers(self) -> Sequence[Service]:
+        """Return the killable servers."""
+        return self.backend.servers
+
+    @property
+    def databases(self) -> Sequence[Service]:
+        """Return the servers that keep the others' data."""
+        return self.backend.databases if isinstance(self.backend, Stored) else ()
+
+    @property
+    def links(self) -> Sequence[MeteredLink]:
+        """Return the links to the workers of the runs; some runtimes make them for a worker."""
+        return self.find_links()
+
+    @property
+    def runs(self) -> list[str]:
+        """Return the runs that schedules act on."""
+        return [self.plan.run(index) for index in range(len(self.plan.schedules))]
+
+    @property
+    def bystanders(self) -> list[str]:
+        """Return the healthy runs of the second worker."""
+        return [f"{self.plan.ident}-b{index:04d}" for index in range(self.plan.bystanders)]
+
+    @property
+    def bystanding(self) -> str:
+        """Return the pool of the bystanders."""
+        return f"{self.plan.ident}-b"
+
+    def points(self) -> dict[str, Point]:
+        """Return the point of each run at the present stage."""
+        return {
+            run: schedule.stages[self.stage].point
+            for run, schedule in zip(self.runs, self.plan.schedules, strict=True)
+            if self.stage < len(schedule.stages)
+        }
+
+    # What faults do ----------------------------------------------------------------------
+
+    def maim(self, part: str) -> None:
+        """Kill a part of the worker, and write it down; the rest lives on at most to the end."""
+        worker = self.worker
+        self.maimed.append(worker)
+        ended = worker.kill(part)
+        # The body may run in another process of the worker, which is no victim.
+        victim = worker.incarnation if not worker.alive() else f"{worker.incarnation}/{part}"
+        self.report(None, victim, part=part, killed=ended.pid)
+
+    def report(self, ended: Exit | None, victim: str, **more: Json) -> None:
+        """Write that something was broken, with what the operating system says of it."""
+        name = self.fault.name if self.fault else ""
+        facts = (
+            dataclasses.asdict(ended) if ended else {"pid": None, "signal": None, "status": None}
+        )
+        self.history.append(
+            "fault",
+            fault=name,
+            stage=self.stage,
+            victim=victim,
+            must_die=ended is not None,
+            **facts,
+            **more,
+        )
+        if ended:
+            self.history.append("exit", incarnation=victim, **facts)
+
+    def until(self, predicate: Callable[[], bool], reason: str) -> None:
+        """Wait for the evidence that a fault does what it should.
+
+        Raises:
+            DeadlineError: it did not come within ``READY_S`` seconds.
+
+        """
+        wait_until(predicate, Deadline.after(READY_S), reason)
+
+    def release(self, how: str) -> None:
+        """Let all held requests of this stage go on."""
+        for run, point in self.points().items():
+            self.world.release(run, run, str(point), how)
+
+    def freed(self) -> bool:
+        """Say whether no request of this stage is held any more."""
+        return all(self.watch.of(run).held != str(at) for run, at in self.points().items())
+
+    def drift(self) -> None:
+        """Change the world of every run as a stranger."""
+        for run in self.runs:
+            for path, value in self.plan.case.scenario.drift.items():
+                self.world.drift(run, path, value)
+
+    def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None:
+        """Start the next worker and give it the runs; a version stays for those after it.
+
+        Raises:
+            UnconfirmedError: it says that it runs another version.
+
+        """
+        self.version = version or self.version
+        self.start_worker(self.plan.ident, env or {})
+
+    def queue(self) -> None:
+        """Submit the backlog: nobody is there to begin it."""
+        case, starts = self.plan.case, []
+        for run in [run for run in self.plan.queued if run not in self.queued]:
+            self.open(run)
+            starts.append(self.start(run, self.plan.ident))
+            self.history.append("submit", run, schedule="backlog")
+            self.queued.append(run)
+        if starts:
+            self.backend.submit(starts)
+            self.history.append("backlog", size=len(starts), case=case.id)
+
+    def copy(self) -> None:
+        """Take the copy of the store that a fault puts back later.
+
+        Raises:
+            UnconfirmedError: there is nothing to copy.
+
+        """
+        self.snapshot = Snapshot.take(self.store, self.copy_to, self.plan.ident, self.servers)
+        if self.snapshot.empty():
+            msg = "the runtime keeps no store in the folder that the site lent it"
+            raise UnconfirmedError(msg)
+        self.history.append("copy", fault=self.fault.name if self.fault else "")
+
+    def rewind(self) -> None:
+        """Put the copy of the store in its place; what was signalled since is signalled again."""
+        assert self.snapshot  # noqa: S101 - a fault that rewinds asks for a copy
+        self.snapshot.restore()
+        forgotten = self.runs if self.snapshot.pool else [*self.runs, *self.bystanders]
+        self.signalled = {(run, name) for run, name in self.signalled if run not in forgotten}
+        self.history.append("rewind", whole=not self.snapshot.pool)
+
+    # What the trial does -----------------------------------------------------------------
+
+    def open(self, run: str) -> None:
+        """Open a cell for a run."""
+        case = self.plan.case
+        cell = Cell.of(case.tier, case.scenario.world, case.answers)
+        self.world.open(run, cell, self.history)
+
+    def start(self, run: str, pool: str, armed: tuple[str, ...] = (), slower: float = 1.0) -> Start:
+        """Return how a run is submitted; its waits last ``slower`` times as long."""
+        case = self.plan.case
+        envelope = Envelope(
+            trial=self.plan.ident,
+            pool=pool,
+            cell=run,
+            run=run,
+            armed=armed,
+            guard=self.plan.guard,
+            time_scale=case.scenario.time_scale * slower,
+        )
+        return Start(envelope=envelope, program=case.scenario.main.name, arg=arg_of(case, run))
+
+    def start_worker(self, pool: str, env: Mapping[str, str] | None = None) -> Process:
+        """Start and attach a worker of a pool, and note how long each part took.
+
+        Raises:
+            UnconfirmedError: it says that it runs another version than it should.
+
+        """
+        spec = self.backend.worker(pool, self.plan.case.ref)
+        mine = pool == self.plan.ident
+        version = self.version if mine else ""
+        whole = {**spec.env, "BAKEOFF_TIER": str(self.plan.case.tier), **(env or {})}
+        if version:
+            whole["BAKEOFF_VERSION"] = version
+        worker = self.runner.start(
+            "worker" if mine else "bystander", dataclasses.replace(spec, env=whole)
+        )
+        self.history.append("spawn", incarnation=worker.incarnation, pid=worker.pid, pool=pool)
+        self.workers.insert(len(self.workers) if mine else 0, worker)
+        announced = worker.announced(Deadline.after(READY_S))
+        self.ahead_s = float(str(announced.get("clock_s", time.time()))) - time.time()
+        self.history.append(
+            "ready", incarnation=worker.incarnation, version=version, ahead_s=self.ahead_s
+        )
+        if announced.get("version", "") != version:
+            msg = f"{worker.incarnation} runs {announced.get('version')!r}, not {version!r}"
+            raise UnconfirmedError(msg)
+        self.backend.attach(pool, worker, announced)
+        self.history.append("attached", incarnation=worker.incarnation)
+        return worker
+
+    def alive(self) -> list[Process]:
+        """Return the live workers of the runs."""
+        return [w for w in self.workers if w.alive() and w.name == "worker"]
+
+    def armed(self, schedule: Schedule, groups: Mapping[str, str]) -> tuple[str, ...]:
+        """Return what a worker must report; of siblings, that each was recorded."""
+        if any(stage.point.step in groups for stage in schedule.stages):
+            reports = (f"{name}/after_ack" for name in groups)
+            return tuple(dict.fromkeys([*schedule.armed, *reports]))
+        return schedule.armed
+
+    def clear(self) -> None:
+        """Kill what is left of the workers, heal the links, and write down what was used."""
+        for link in self.links:
+            link.set_mode(Mode.PASS)
+        ended: dict[str, Exit] = {}
+        for worker in self.workers:
+            if worker.alive():
+                worker.resume()
+                ended[worker.incarnation] = worker.kill()
+            elif worker in self.maimed:
+                worker.kill()
+        if self.snapshot:
+            shutil.rmtree(self.snapshot.copy, ignore_errors=True)
+        for incarnation, how in ended.items():  # the disk may be full: kill first, then write
+            self.history.append("exit", incarnation=incarnation, **dataclasses.asdict(how))

@@ -1,0 +1,209 @@
+"""Faults: what they need, how they are confirmed, and what the oracles make of a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from harness.deadline import Deadline, DeadlineError
+from harness.effects import Json
+from harness.faults import FAULTS, FaultError, Means, UnconfirmedError, fault
+from harness.history import Event
+from harness.link import Mode
+from harness.oracle import Expectation, Outcome
+from harness.oracles.ends import broken_chain, ghost_running
+from harness.process import Exit, Process, Service
+
+
+ALWAYS = {
+    *("kill(worker)", "terminate(worker)", "pause(worker)", "roll(workers)", "late(request)"),
+    *("drift(world)", "lose(reply)", "hang(handler)", "restart(backlog)"),
+}
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that is only named."""
+
+    name: str = "engine"
+    binary: object = None
+
+    def alive(self) -> bool:
+        return True
+
+    def kill(self) -> Exit:
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        raise NotImplementedError
+
+    def ready(self, deadline: Deadline) -> None:
+        raise NotImplementedError
+
+    def upgrade(self, binary: object) -> None:
+        self.binary = binary
+
+
+@dataclass(slots=True)
+class Link:
+    """A link that touches something at each mode, or, broken itself, never."""
+
+    works: bool = True
+    name: str = "path"
+    touched: int = 0
+    modes: list[Mode] = field(default_factory=list)
+
+    def set_mode(self, mode: Mode, delay_s: float = 0.0) -> None:
+        del delay_s
+        self.modes.append(mode)
+        self.touched += self.works
+
+
+@dataclass(slots=True)
+class Stage:
+    """A scene with links and nothing else; it notes what is done."""
+
+    links: Sequence[Link]
+    said: list[str] = field(default_factory=list)
+    ahead_s: float = 0.0
+    servers: Sequence[Service] = ()
+    databases: Sequence[Service] = ()
+
+    @property
+    def worker(self) -> Process:
+        raise NotImplementedError
+
+    def report(self, ended: Exit | None, victim: str, **more: Json) -> None:
+        assert ended is None
+        self.said.append(f"broke {victim} {more['mode']} {more['touched']}")
+
+    def maim(self, part: str) -> None:
+        raise NotImplementedError
+
+    def release(self, how: str) -> None:
+        self.said.append(how)
+        for link in self.links:
+            link.touched += link.works
+
+    def freed(self) -> bool:
+        return "reply" in self.said
+
+    def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None:
+        raise NotImplementedError
+
+    def drift(self) -> None:
+        raise NotImplementedError
+
+    def queue(self) -> None:
+        raise NotImplementedError
+
+    def rewind(self) -> None:
+        raise NotImplementedError
+
+    def until(self, predicate: Callable[[], bool], reason: str) -> None:
+        if not predicate():
+            raise DeadlineError(reason)
+
+
+# Needs ---------------------------------------------------------------------------------------
+
+
+def test_nothing_at_hand() -> None:
+    """With no server, link, part, store or version, only faults of worker and world remain."""
+    found = {name: each.obstacle(Means()) for name, each in FAULTS.items() if "clock" not in name}
+    assert ALWAYS == {name for name, reason in found.items() if reason is None}
+    assert all(reason is None or len(reason) > 20 for reason in found.values())
+
+
+def test_everything_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all of them, and a newer server, every fault is possible."""
+    monkeypatch.setenv("BAKEOFF_ENGINE_BIN_NEXT", "/newer")
+    means = Means(
+        servers=[Server()],
+        databases=[Server("base")],
+        linked=True,
+        parts=("parent", "listener"),
+        kept=True,
+        versions=("renamed", "reordered", "removed"),
+    )
+    reasons = {name: each.obstacle(means) for name, each in FAULTS.items() if "clock" not in name}
+    assert {None} == set(reasons.values())
+
+
+def test_upgrade_names_the_variable() -> None:
+    """Without a newer binary, the reason says how to name one."""
+    reason = fault("upgrade(server)").obstacle(Means(servers=[Server()]))
+    assert reason == "there is no newer server; name its binary by BAKEOFF_ENGINE_BIN_NEXT"
+
+
+def test_unknown() -> None:
+    """A fault that does not exist is refused, with those that do."""
+    with pytest.raises(FaultError, match=r"unknown fault 'cut\(tree\)'; known: .*cut\(link\)"):
+        fault("cut(tree)")
+
+
+# Confirmation --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cut", "black_hole", "half_open", "slow"])
+def test_link_is_broken_released_and_healed(name: str) -> None:
+    """The path is broken, that is written down, the held go on, and only then it is healed."""
+    link = Link()
+    stage = Stage([link])
+    fault(f"{name}(link)").inject(stage)
+    assert [f"broke path {name} 1", "reply"] == stage.said
+    fault(f"{name}(link)").heal(stage)
+    assert [Mode(name), *([] if name == "slow" else [Mode.PASS])] == link.modes
+
+
+def test_link_that_touches_nothing_is_not_confirmed() -> None:
+    """Where nothing met the broken path, nothing is written down and nobody is let go."""
+    stage = Stage([Link(works=False)])
+    with pytest.raises(DeadlineError, match="the link does cut to something"):
+        fault("cut(link)").inject(stage)
+    assert [] == stage.said
+
+
+def test_no_link() -> None:
+    """Where the runtime asked for no link there is none to break."""
+    with pytest.raises(UnconfirmedError, match="asked the site for no link"):
+        fault("cut(link)").inject(Stage([]))
+
+
+# A change, judged ----------------------------------------------------------------------------
+
+CHANGED = Expectation(
+    exact=False,
+    ends=frozenset({"completed", "failed", "parked", "retrying"}),
+    violated=frozenset(),
+    permitted=frozenset(),
+    owed=(("r", "pay"),),
+    world={},
+    output=None,
+    changed=True,
+)
+PLAIN = replace(CHANGED, ends=frozenset({"completed"}), changed=False)
+
+
+def view(status: str, moves: str) -> list[Event]:
+    """Return a history in which the runtime says one thing of the run."""
+    return [Event(0, 0, "view", "r", {"status": status, "moves": moves, "claim": ""})]
+
+
+@pytest.mark.parametrize("status", ["failed", "parked"])
+def test_refusing_is_right_only_after_a_change(status: str) -> None:
+    """A run that was refused or held is fine after a change, and not otherwise."""
+    told = view(status, "no")
+    for oracle in (broken_chain, ghost_running):
+        assert Outcome.OK is oracle(told, CHANGED).outcome
+    wrong = {oracle(told, PLAIN).outcome for oracle in (broken_chain, ghost_running)}
+    assert Outcome.VIOLATED in wrong
+
+
+def test_trying_for_ever_is_a_ghost_after_a_change() -> None:
+    """The same code meets the same record each time; without a change it may still move."""
+    told = view("retrying", "yes")
+    assert Outcome.VIOLATED is ghost_running(told, CHANGED).outcome
+    assert Outcome.UNKNOWN is ghost_running(told, PLAIN).outcome
