@@ -6,7 +6,8 @@ Each field is one *primitive* that engines offer under some name of their own.  
 
 Times are in the scenario's seconds: a worker multiplies them by `Scenario.time_scale`.  A *key*
 is the name of a field of the run's ``arg`` (an object): runs with the same value share one
-limit.  Policies hold for every start of the program: by `submit`, by an event, by `invoke`.
+limit.  Policies hold for every start of the program: by `submit`, by an event, by `invoke`.  A
+run that never runs because of one is ``cancelled``, or ``unknown`` where the runtime has no word.
 """
 
 from __future__ import annotations
@@ -124,8 +125,10 @@ class Policy:
     ``priority`` names the field of ``arg`` with an int: of the runs that wait for a place, the
     highest goes first.  ``start_timeout_s`` ends a run that nobody began, ``finish_timeout_s``
     one that did not end, both as ``cancelled`` or ``failed``.  ``on_failure`` names the program
-    that is started with ``{"run": ..., "error": ...}`` once a run has failed for good.
-    ``cron`` is a six-field expression, seconds first; such runs get the arg ``{"tick": n}``.
+    that is started with ``{"run": ..., "error": ...}`` once a run has failed for good, as the
+    child ``on_failure`` of that run.  ``cron`` is a six-field expression, seconds first, in real
+    time (UTC); such runs get the arg ``{"tick": n}``, an ``n`` for each tick, and the pool's
+    name for trial and cell.
     """
 
     retry: Retry | None = None

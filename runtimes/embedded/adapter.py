@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.effects import Json
+from harness.policy import PRIMITIVES
 from harness.process import Process, Service, Site, WorkerSpec
 from harness.program import AFTER_ACK, FINALIZE
 from harness.runtime import (
@@ -24,10 +25,6 @@ from harness.runtime import (
     Witness,
 )
 from runtimes.embedded.store import Store
-
-
-COMMANDS = ("step", "decide", "sleep", "sleep_until", "emit", "invoke", "wait_for", "gather")
-VALUES = ("now", "draw")
 
 
 @dataclass(slots=True)
@@ -67,14 +64,20 @@ class EmbeddedBackend:
         self._store(envelope.pool).add_event(envelope.run, event, key, payload)
         self._tell(envelope.pool)
 
+    def publish(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
+        """Put an event into the store, for programs and policies, and tell the worker."""
+        self._store(envelope.pool).publish(envelope, event, key, payload)
+        self._tell(envelope.pool)
+
     def _tell(self, pool: str) -> None:
         if pool in self.workers:
             self.workers[pool].send({"look": True})
 
     def cancel(self, pool: str, runs: Sequence[str]) -> None:
-        """Write runs off."""
+        """Write runs off and tell the worker, which stops what it does for them."""
         for run in runs:
             self._store(pool).set_status(run, "cancelled")
+        self._tell(pool)
 
     def inspect(self, pool: str, runs: Sequence[str]) -> Sequence[RunView]:
         """Read where runs stand."""
@@ -112,7 +115,7 @@ class EmbeddedRuntime:
         }
     )
     capabilities: Mapping[str, Support] = field(
-        default_factory=lambda: dict.fromkeys((*COMMANDS, *VALUES), Support.NATIVE)
+        default_factory=lambda: dict.fromkeys((*PRIMITIVES, "decide"), Support.NATIVE)
     )
 
     def version(self) -> str:

@@ -1,201 +1,21 @@
-"""Running programs in one process over a store; what is kept is the policy.
-
-============ ====================================================================
-restart      nothing is kept of a run: after a death it begins again
-memo         completions are kept: the step in flight is called again
-intent       intents too: what is in doubt is resolved, or escalated to a human
-============ ====================================================================
-"""
+"""Running the programs of a pool in one process over a store."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
-import time
 
-from collections.abc import Callable, Sequence
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable
 
-from harness.effects import Effect, Json, Op, Tier
-from harness.program import (
-    Command,
-    Emit,
-    Invoke,
-    One,
-    ProgramError,
-    Step,
-    WaitFor,
-    play,
-)
+from harness.effects import Json, Tier
+from harness.policy import Policy as Asked
+from harness.program import FailedError, ProgramError, play
 from harness.runtime import Envelope, Start
 from harness.scenario import Scenario
-from harness.worker import WorldClient, WorldError, child_envelope, gather_tasks
-from runtimes.embedded.store import FencedError, Record, Store
-
-
-class Policy(StrEnum):
-    """What is kept of a run."""
-
-    RESTART = "restart"
-    MEMO = "memo"
-    INTENT = "intent"
-
-
-class EscalatedError(Exception):
-    """Whether an effect was applied cannot be known: a human must say."""
-
-
-class EmbeddedOps:
-    """The commands of one run over the store."""
-
-    def __init__(self, engine: Engine, envelope: Envelope) -> None:
-        """Read what was kept of the run."""
-        self.engine, self.envelope = engine, envelope
-        self.armed = frozenset(envelope.armed)
-        self.policy = engine.policy
-        self._kept: dict[tuple[str, str], Any] = {}
-        if self.policy is not Policy.RESTART:
-            for record in engine.store.records(envelope.run):
-                self._kept[record.name, record.kind] = record.body
-
-    def keep(self, name: str, kind: str, body: Any) -> None:  # noqa: ANN401 - JSON
-        """Put a fact on disk, unless the policy keeps nothing."""
-        if self.policy is not Policy.RESTART:
-            fenced = self.policy is Policy.INTENT
-            self.engine.store.append(self.envelope.run, Record(name, kind, body), fenced=fenced)
-            self._kept[name, kind] = body
-
-    def kept(self, name: str, kind: str) -> Any:  # noqa: ANN401 - JSON
-        """Return a fact that was kept, or ``None``."""
-        return self._kept.get((name, kind))
-
-    async def step(self, command: Step) -> dict[str, Json]:
-        """Call the world once more than what is kept of the step allows to skip."""
-        done = self.kept(command.name, "completion")
-        if done is not None:
-            return done  # type: ignore[no-any-return]
-        reply = await self.attempt(command)
-        self.keep(command.name, "completion", reply)
-        return reply
-
-    async def attempt(self, command: Step) -> dict[str, Json]:
-        """Call the world, behind an intent where the policy has them."""
-        if self.policy is Policy.INTENT:
-            if self.kept(command.name, "intent") is not None:
-                settled = await self.resolve(command)
-                if settled is not None:
-                    return settled
-            else:
-                self.keep(command.name, "intent", {"op": command.op.verb, "args": command.args})
-        while True:
-            try:
-                return await self.engine.world.perform(self.envelope, command)
-            except WorldError as error:
-                print(f"{self.envelope.run} {command.name}: {error}", file=sys.stderr)
-                if self.policy is Policy.INTENT:
-                    settled = await self.resolve(command)
-                    if settled is not None:
-                        return settled
-
-    async def resolve(self, command: Step) -> dict[str, Json] | None:
-        """Settle a call whose outcome is not known; ``None`` says: call it again.
-
-        A read or an idempotent write may be called again, and so may one whose key the
-        provider honours.  Otherwise the provider is asked, and where it cannot say that
-        the effect is there, a human must.
-        """
-        tier = self.engine.tier
-        keyed = tier is Tier.K and self.envelope.guard == "keys"
-        if not command.op.effect.once or keyed:
-            return None
-        if tier is Tier.Q:
-            query = Step(
-                name=f"query {command.name}",
-                op=Op("query", Effect.READ),
-                args={"step": command.name},
-            )
-            answer = await self.engine.world.perform(self.envelope, query)
-            if answer["status"] == "ok" and answer["value"]:
-                return {"status": "ok", "value": None, "etag": ""}
-        why = f"{command.name}: sent, and the provider cannot say whether it was applied"
-        raise EscalatedError(why)
-
-    async def sleep(self, name: str, duration_s: float) -> None:
-        """Sleep until a moment that is kept."""
-        await self._wait(name, duration_s, lambda: None)
-
-    async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
-        """Wait until the event is in the store, or until the kept moment has come."""
-        run = self.envelope.run
-        done = self.kept(command.name, "completion")
-        if done is None:
-            found = await self._wait(
-                command.name,
-                command.timeout_s,
-                lambda: self.engine.store.event(run, command.event, command.key),
-            )
-            done = {"event": found}
-            self.keep(command.name, "completion", done)
-        return done["event"]  # type: ignore[no-any-return]
-
-    async def _wait(
-        self, name: str, duration_s: float, look: Callable[[], dict[str, Json] | None]
-    ) -> dict[str, Json] | None:
-        until_s = self.kept(name, "timer")
-        if until_s is None:
-            # Wall time: the moment must mean the same in the next process.
-            until_s = time.time() + duration_s * self.envelope.time_scale
-            self.keep(name, "timer", until_s)
-        self.engine.mark(self.envelope.run, "waiting", name)
-        while (found := look()) is None and (left_s := until_s - time.time()) > 0:
-            await self.engine.changed(left_s)
-        self.engine.mark(self.envelope.run, "running", "")
-        return found
-
-    async def emit(self, command: Emit) -> None:
-        """Add a run for each consumer; its id makes it start once."""
-        if self.kept(command.name, "completion") is None:
-            for program in self.engine.scenario.consumers(command.event):
-                name = f"{command.event}.{command.key}.{program.name}"
-                self.engine.start_child(self.envelope, name, program.name, command.payload)
-            self.keep(command.name, "completion", True)  # noqa: FBT003 - JSON
-
-    async def invoke(self, command: Invoke) -> Json:
-        """Add a child run and wait until the store has its end."""
-        run = self.engine.start_child(self.envelope, command.name, command.program, command.arg)
-        self.engine.mark(self.envelope.run, "waiting", command.name)
-        while not (view := self.engine.store.views([run], "")[0]).terminal:
-            await self.engine.changed(1.0)
-        self.engine.mark(self.envelope.run, "running", "")
-        if view.status != "completed":
-            why = f"its child {run} ended {view.status}"
-            raise EscalatedError(why)
-        return view.output
-
-    async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
-        """Run commands as tasks."""
-        return await gather_tasks(commands, one)
-
-    async def now(self, name: str) -> float:
-        """Read the wall clock once."""
-        return self._once(name, time.time)
-
-    async def draw(self, name: str) -> float:
-        """Draw once."""
-        return self._once(name, random.random)
-
-    def _once(self, name: str, make: Callable[[], float]) -> float:
-        if self.kept(name, "completion") is None:
-            value = make()
-            self.keep(name, "completion", value)
-            return value
-        return float(self.kept(name, "completion"))
-
-    async def at(self, phase: str, name: str) -> None:
-        """Report a phase to the world."""
-        await self.engine.world.at(self.envelope, phase, name)
+from harness.worker import WorldClient, child_envelope
+from runtimes.embedded.gate import Gate
+from runtimes.embedded.ops import EmbeddedOps, EscalatedError, Policy
+from runtimes.embedded.store import FencedError, Store
 
 
 class Engine:
@@ -207,15 +27,25 @@ class Engine:
         """Prepare; ``run`` starts."""
         self.store, self.scenario, self.policy, self.tier = store, scenario, policy, tier
         self.world = world
-        self.ops: Callable[[Engine, Envelope], EmbeddedOps] = EmbeddedOps
+        self.ops: Callable[[Engine, Envelope, Asked], EmbeddedOps] = EmbeddedOps
+        self.gate = Gate(store, scenario, store.path.stem)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Condition()
+        self._alarm: asyncio.TimerHandle | None = None
 
     def look(self) -> None:
-        """Take up what the store has and this process does not run yet."""
+        """Take up what the store has and this process does not run yet, drop what it cancelled."""
+        wake_s = self.gate.turn()
         for start in self.store.pending():
-            if start.envelope.run not in self._tasks:
-                self._tasks[start.envelope.run] = asyncio.ensure_future(self._run(start))
+            run = start.envelope.run
+            if run not in self._tasks and self.gate.admits(start):
+                self._tasks[run] = asyncio.ensure_future(self._run(start))
+        for run in self.store.cancelled() & self._tasks.keys():
+            self._tasks[run].cancel()
+        if self._alarm:
+            self._alarm.cancel()
+        if wake_s is not None:
+            self._alarm = asyncio.get_running_loop().call_later(wake_s, self.look)
         asyncio.ensure_future(self._tell())  # noqa: RUF006 - done before the loop turns twice
 
     async def _tell(self) -> None:
@@ -245,18 +75,30 @@ class Engine:
     async def _run(self, start: Start) -> None:
         run = start.envelope.run
         self.mark(run, "running", "")
-        body = self.scenario.program(start.program).body
+        program = self.scenario.program(start.program)
         try:
-            output = await play(body, start.arg, self.ops(self, start.envelope))
+            ops = self.ops(self, start.envelope, program.policy)
+            output = await play(program.body, start.arg, ops)
         except EscalatedError as error:
             self.mark(run, "escalated", str(error))
-        except ProgramError as error:
-            self.mark(run, "failed", str(error))
+        except (ProgramError, FailedError) as error:
+            self.fail(start, program.policy.on_failure, str(error))
         except FencedError as error:
             print(f"{run}: {error}", file=sys.stderr)
         else:
             self.finish(run, output)
-        await self._tell()
+        if self.gate.limited:
+            self.look()  # a place is free, or a handler waits
+        else:
+            await self._tell()
+
+    def fail(self, start: Start, handler: str, why: str) -> None:
+        """Write that a run has failed for good, and start the handler of its failure."""
+        run, fenced = start.envelope.run, self.policy is Policy.INTENT
+        envelope = child_envelope(start.envelope, "on_failure")
+        told: Json = {"run": run, "error": why}
+        then = [Start(envelope=envelope, program=handler, arg=told)] if handler else []
+        self.store.fail(run, why, then, fenced=fenced)
 
     def finish(self, run: str, output: Json) -> None:
         """Write that a run is done."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,15 +18,20 @@ from typing import Any
 
 from harness.effects import Json
 from harness.runtime import TERMINAL, Envelope, RunView, Start
+from runtimes.embedded.starts import Decision, Row
 
 
 SCHEMA = """
 create table if not exists runs (run text primary key, envelope text, program text, arg text,
-  status text default 'queued', output text, claim text default '', detail text default '');
+  status text default 'queued', output text, claim text default '', detail text default '',
+  asked_s real, began_s real);
+create index if not exists runs_by_program on runs (program);
 create table if not exists records (seq integer primary key, run text, name text, kind text,
   body text);
 create index if not exists records_by_run on records (run, name);
 create table if not exists events (run text, event text, key text, payload text);
+create table if not exists published (seq integer primary key, envelope text, event text,
+  key text, payload text, asked_s real, delivered integer default 0, unique (event, key));
 create table if not exists meta (epoch integer);
 """
 
@@ -34,9 +40,29 @@ class FencedError(Exception):
     """A later worker has taken over: this one may not write any more."""
 
 
+ALIVE = "status not in ('completed', 'failed', 'cancelled', 'dead', 'escalated')"
+WRITE = (
+    "update runs set status=?, claim=?, output=?, detail=? where run=? "  # noqa: S608 - ours
+    f"and {ALIVE} and (? or (select epoch from meta) = ?)"
+)
+CANCEL = f"update runs set status='cancelled', detail=? where run=? and {ALIVE}"  # noqa: S608
+WAITS = "waits for its start"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event from outside, as it was sent."""
+
+    envelope: Envelope
+    event: str
+    key: str
+    payload: Json
+    asked_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A fact of a run: an ``intent``, a ``completion``, a ``timer``, an ``escalation``."""
+    """A fact of a run: an ``intent``, a ``completion``, a ``timer``, ``errors``."""
 
     name: str
     kind: str
@@ -52,6 +78,7 @@ class Store:
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
         """Open or make the file."""
+        self.path = path
         self._sql = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=30.0
         )
@@ -82,22 +109,27 @@ class Store:
             self._sql.execute("delete from meta")
             self._sql.execute("insert into meta values (?)", (self.epoch,))
 
-    def submit(self, starts: Sequence[Start]) -> None:
+    def submit(self, starts: Sequence[Start], asked_s: float | None = None) -> None:
         """Add runs; those that exist already are left alone."""
-        rows = [
-            (
-                start.envelope.run,
-                json.dumps(start.envelope.to_json()),
-                start.program,
-                json.dumps(start.arg),
-            )
-            for start in starts
-        ]
         with self._transaction():
-            self._sql.executemany(
-                "insert or ignore into runs (run, envelope, program, arg) values (?, ?, ?, ?)",
-                rows,
-            )
+            self._add(starts, asked_s)
+
+    def _add(self, starts: Sequence[Start], asked_s: float | None = None) -> None:
+        moment_s = time.time() if asked_s is None else asked_s
+        self._sql.executemany(
+            "insert or ignore into runs (run, envelope, program, arg, asked_s) "
+            "values (?, ?, ?, ?, ?)",
+            [
+                (
+                    start.envelope.run,
+                    json.dumps(start.envelope.to_json()),
+                    start.program,
+                    json.dumps(start.arg),
+                    moment_s,
+                )
+                for start in starts
+            ],
+        )
 
     def pending(self) -> list[Start]:
         """Return the runs that have not ended, oldest first."""
@@ -129,11 +161,81 @@ class Store:
         With ``fenced``, a worker that was superseded writes nothing.
         """
         self._sql.execute(
-            "update runs set status=?, claim=?, output=?, detail=? where run=? "
-            "and status not in ('completed', 'failed', 'cancelled', 'dead', 'escalated') "
-            "and (? or (select epoch from meta) = ?)",
+            WRITE,
             (status, claim, json.dumps(output), detail, run, not fenced, self.epoch),
         )
+
+    def fail(self, run: str, why: str, then: Sequence[Start], *, fenced: bool = False) -> None:
+        """End a run as failed, and add what its failure starts: both or neither."""
+        with self._transaction():
+            ended = self._sql.execute(
+                WRITE, ("failed", "", "null", why, run, not fenced, self.epoch)
+            )
+            if ended.rowcount:
+                self._add(then)
+
+    def cancelled(self) -> set[str]:
+        """Return the runs that were cancelled."""
+        return {
+            row[0] for row in self._sql.execute("select run from runs where status='cancelled'")
+        }
+
+    # Starts ------------------------------------------------------------------------------
+
+    def rows(self, program: str) -> list[Row]:
+        """Return the runs of a program, in the order of asking."""
+        found = self._sql.execute(
+            "select run, arg, asked_s, began_s, status from runs where program=? "
+            "order by asked_s, rowid",
+            (program,),
+        )
+        return [
+            Row(
+                run=run, arg=json.loads(arg), asked_s=asked, began_s=began, ended=status in TERMINAL
+            )
+            for run, arg, asked, began, status in found
+        ]
+
+    def decided(self, said: Decision, now_s: float) -> None:
+        """Write down a decision, in one transaction."""
+        changes: dict[str, Sequence[tuple[Any, ...]]] = {
+            CANCEL: [(why, run) for run, why in said.drop.items()],
+            "update runs set arg=? where run=?": [(json.dumps(a), r) for r, a in said.args.items()],
+            "update runs set began_s=?, detail='' where run=?": [(now_s, r) for r in said.begin],
+            "update runs set detail=? where run=?": [(WAITS, run) for run in said.wait],
+        }
+        with self._transaction():
+            for change, values in changes.items():
+                self._sql.executemany(change, values)
+
+    def publish(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
+        """Keep an event from outside; one of the same key is the same event."""
+        self._sql.execute(
+            "insert or ignore into published (envelope, event, key, payload, asked_s) "
+            "values (?, ?, ?, ?, ?)",
+            (json.dumps(envelope.to_json()), event, key, json.dumps(payload), time.time()),
+        )
+
+    def published(self) -> list[Published]:
+        """Return the events that were not delivered yet, in order."""
+        found = self._sql.execute(
+            "select envelope, event, key, payload, asked_s from published "
+            "where not delivered order by seq"
+        )
+        return [
+            Published(Envelope.from_json(json.loads(env)), event, key, json.loads(payload), asked_s)
+            for env, event, key, payload, asked_s in found
+        ]
+
+    def deliver(self, sent: Published, cancel: Sequence[str], starts: Sequence[Start]) -> None:
+        """Cancel runs and add others because of an event, and tick it off: all or nothing."""
+        with self._transaction():
+            why = f"{sent.event} {sent.key}"
+            self._sql.executemany(CANCEL, [(why, run) for run in cancel])
+            self._add(starts, sent.asked_s)
+            self._sql.execute(
+                "update published set delivered=1 where event=? and key=?", (sent.event, sent.key)
+            )
 
     def views(self, runs: Sequence[str], worker: str) -> list[RunView]:
         """Return what is known of runs; ``worker`` is the incarnation that lives now."""
@@ -146,7 +248,8 @@ class Store:
         views = []
         for run in runs:
             status, output, claim, detail = found.get(run, ("unknown", "null", "", ""))
-            stray = bool(worker) and status not in TERMINAL and claim != worker
+            waits = status == "queued" and detail == WAITS
+            stray = bool(worker) and status not in TERMINAL and claim != worker and not waits
             views.append(
                 RunView(
                     run=run,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from harness.effects import Tier
 from harness.worker import WorldClient, announce, scenario
-from runtimes.embedded.engine import Engine, Policy
+from runtimes.embedded.engine import Engine
+from runtimes.embedded.ops import Policy
 from runtimes.embedded.store import Store
 
 

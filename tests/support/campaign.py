@@ -1,4 +1,7 @@
-"""Whether the long tests are wanted (``BAKEOFF_CAMPAIGN=1``), and which runtimes there are."""
+"""Whether the long tests are wanted, and which runtimes there are.
+
+``BAKEOFF_CAMPAIGN=1`` asks for campaigns, ``BAKEOFF_CONFORMANCE=1`` for the checks of engines.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from harness.load import load, names
 from harness.runtime import Kind, Runtime
 
 
+CONFORMANCE = os.environ.get("BAKEOFF_CONFORMANCE") == "1"
 CAMPAIGN = os.environ.get("BAKEOFF_CAMPAIGN") == "1"
 only_in_campaign = pytest.mark.skipif(not CAMPAIGN, reason="long; set BAKEOFF_CAMPAIGN=1")
 
@@ -35,6 +39,18 @@ def every_runtime() -> list[object]:
             ],
         )
         for name in names("runtimes")
+    ]
+
+
+def only_in_conformance(parameters: list[object]) -> list[object]:
+    """Leave one runtime to the plain test run, the one without an engine that promises most.
+
+    The controls share its engine, and real engines take minutes.
+    """
+    skip = pytest.mark.skipif(not CONFORMANCE, reason="long; run nox -s conformance")
+    return [
+        one if one.values == ("reference",) else pytest.param(*one.values, marks=[*one.marks, skip])
+        for one in parameters
     ]
 
 

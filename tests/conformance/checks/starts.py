@@ -1,0 +1,136 @@
+"""Whether and when what was asked for begins."""
+
+from __future__ import annotations
+
+import time
+
+from conformance.kit import Kit, apart, first_s, sooner, value
+from conformance.programs import (
+    BATCH_S,
+    DEBOUNCE_MAX_S,
+    DEBOUNCE_S,
+    LONG_S,
+    PACE_S,
+    SCALE,
+)
+
+from harness.deadline import Deadline, DeadlineError, wait_until
+
+
+def throttle(kit: Kit) -> None:
+    """Two runs begin in a period; the others begin later, and none is lost."""
+    asked_s = time.monotonic()
+    runs = kit.start({f"r{n}": {"n": n} for n in range(5)})
+    assert {"completed"} == kit.ends(runs)
+    calls = kit.calls("work")
+    assert 5 == len(calls)
+    # A call may come late after its start, so the only sure bound counts from the asking.
+    assert all(apart(asked_s, first_s([c]), n // 2 * PACE_S) for n, c in enumerate(calls))
+
+
+def rate_limit(kit: Kit) -> None:
+    """Two runs begin in a period, the others never; they have an end and wait for nothing."""
+    began_s = time.monotonic()
+    runs = kit.start({f"r{n}": {"n": n} for n in range(5)})
+    kit.until_called("work", 2)
+    kit.quiet()
+    sooner(began_s, LONG_S, "asking")
+    ran = [call.run for call in kit.calls("work")]
+    assert 2 == len(ran) == len(set(ran))
+    assert {"completed"} == kit.ends(ran)
+    rest = [kit.view(run).status for run in runs if run not in ran]
+    assert not set(rest) & {"completed", "running", "retrying"}
+
+
+def debounce(kit: Kit) -> None:
+    """Of a burst the last one runs, after it; a stream without end does not put it off for ever."""
+    for n in (1, 2, 3, 4):
+        asked_s = time.monotonic()
+        [last] = kit.start({f"burst{n}": {"doc": "burst", "n": n}})
+        sooner(asked_s, DEBOUNCE_S / 2, "asking once")
+    kit.end(last)
+    kit.quiet()
+    assert [4] == [value(call)["n"] for call in kit.calls("note")]
+    assert apart(asked_s, first_s(kit.calls("note")), DEBOUNCE_S)
+    began_s, sent = time.monotonic(), 0
+    while len(kit.calls("note")) < 2:
+        asked_s, sent = time.monotonic(), sent + 1
+        kit.start({f"stream{sent}": {"doc": "stream", "n": sent}})
+        assert not apart(began_s, time.monotonic(), DEBOUNCE_MAX_S * 5), "nothing ran of a stream"
+        try:
+            wait_until(
+                lambda: len(kit.calls("note")) >= 2, Deadline.after(DEBOUNCE_S * SCALE / 4), "pace"
+            )
+        except DeadlineError:
+            sooner(asked_s, DEBOUNCE_S, "asking again")
+    assert sent > 1
+    assert "stream" == value(kit.calls("note")[1])["doc"]
+
+
+def batch(kit: Kit) -> None:
+    """Three make a batch, what is left over makes one after a while; in order, one id for all."""
+    asked_s = time.monotonic()
+    runs = kit.start({f"r{n}": n for n in (1, 2, 3, 4, 5)})
+    sooner(asked_s, BATCH_S, "asking")
+    full, rest = kit.end(runs[0]), kit.end(runs[3])
+    assert ("completed", {"batch": [1, 2, 3]}) == (full.status, full.output)
+    assert ("completed", {"batch": [4, 5]}) == (rest.status, rest.output)
+    kit.quiet()
+    assert [runs[0], runs[3]] == [call.run for call in kit.calls("note")]
+    assert apart(asked_s, first_s(kit.calls("note", runs[3])), BATCH_S)
+
+
+def singleton_skip(kit: Kit) -> None:
+    """While a run of a key is in progress, another one of that key never runs."""
+    first, other = kit.start({"first": {"user": 1}, "other": {"user": 2}}, ("first",))
+    kit.until_held(first, other)
+    [second] = kit.start({"second": {"user": 1}})
+    kit.quiet()
+    assert {first, other} == set(kit.held())
+    for run in (first, other):
+        kit.release(run, "first")
+    assert {"completed"} == kit.ends([first, other])
+    kit.quiet()
+    assert [] == kit.calls("first", second)
+    [third] = kit.start({"third": {"user": 1}})
+    assert "completed" == kit.end(third).status
+
+
+def singleton_cancel(kit: Kit) -> None:
+    """A second run of a key takes the place of the one in progress, and of no other."""
+    first, other = kit.start({"first": {"user": 1}, "other": {"user": 2}}, ("first",))
+    kit.until_held(first, other)
+    [second] = kit.start({"second": {"user": 1}})
+    assert "cancelled" == kit.end(first).status
+    for run in (first, other):
+        kit.release(run, "first")
+    assert {"completed"} == kit.ends([second, other])
+    kit.quiet()
+    assert [] == kit.calls("second", first)
+
+
+def idempotent_start(kit: Kit) -> None:
+    """A run that is asked for again, in progress or ended, is one run: the first."""
+    [run] = kit.start({"once": {"n": 1}}, ("note",))
+    kit.until_held(run)
+    kit.start({"once": {"n": 2}})
+    kit.quiet()
+    kit.release(run, "note")
+    assert {"n": 1} == kit.end(run).output
+    kit.start({"once": {"n": 3}})
+    kit.quiet()
+    assert {"n": 1} == kit.end(run).output
+    assert [{"n": 1}] == [value(call) for call in kit.calls("note")]
+
+
+def dedupe(kit: Kit) -> None:
+    """Within the period after a start the same never runs again, even if the first has ended."""
+    began_s = time.monotonic()
+    [first] = kit.start({"first": {"order": 5}})
+    assert "completed" == kit.end(first).status
+    again, other = kit.start({"again": {"order": 5}, "other": {"order": 6}})
+    assert "completed" == kit.end(other).status
+    kit.quiet()
+    sooner(began_s, LONG_S, "asking")
+    assert [] == kit.calls("work", again)
+    assert [first, other] == [call.run for call in kit.calls("work")]

@@ -1,0 +1,45 @@
+"""Every runtime does what it declares of each primitive, and lacks what it declares missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.checks import CHECKS
+from conformance.kit import FAILURES, Stand, UnknownError, kit
+from conformance.ledger import Ledger, Proof, emulation_lines, proof
+from support.campaign import every_runtime, only_in_conformance
+
+from harness.policy import PRIMITIVES
+
+
+def test_every_primitive_has_a_check() -> None:
+    """No primitive is taken on trust."""
+    assert list(PRIMITIVES) == list(CHECKS)
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES)
+@pytest.mark.parametrize("stand", only_in_conformance(every_runtime()), indirect=True)
+def test_primitive(
+    stand: Stand, primitive: str, ledger: Ledger | None, request: pytest.FixtureRequest
+) -> None:
+    """What is declared native or emulated passes its check; what is missing does not."""
+    name = stand.runtime.name
+    if ledger:
+        ledger.forget(name, primitive)
+    said, failure, loaded = None, None, set[str]()
+    try:
+        with kit(stand, primitive) as lent:
+            try:
+                said = CHECKS[primitive](lent)
+            finally:
+                loaded = lent.emulated
+    except UnknownError as error:
+        pytest.skip(f"unknown: {error}")
+    except FAILURES as error:
+        failure = error
+    lines = emulation_lines(name)
+    support, note = proof(stand.runtime.capabilities.get(primitive), failure, loaded, lines)
+    if ledger:
+        evidence = request.node.nodeid.partition("@")[0]
+        used = lines if support == "emulated" else 0
+        ledger.add(name, primitive, Proof(support, evidence, used, said or note))
