@@ -1,0 +1,1 @@
+"""Hatchet, a real server."""
