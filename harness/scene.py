@@ -161,6 +161,12 @@ class Scene:
         self.version = version or self.version
         self.start_worker(self.plan.ident, env or {})
 
+    def cancel(self) -> None:
+        """Cancel the runs; once that was taken, no step of theirs may begin."""
+        runs: list[Json] = [*self.points()]
+        self.backend.cancel(self.plan.ident, [*self.points()])
+        self.report(None, "", cancelled=runs)
+
     def queue(self) -> None:
         """Submit the backlog: nobody is there to begin it."""
         case, starts = self.plan.case, []

@@ -32,6 +32,9 @@ from harness.schedule import AFTER, BEFORE, WAITING, Point
 from harness.world.cell import STRANGER, Call, Cell
 
 
+CANCELLED = "cancelled"
+
+
 class ModelError(Exception):
     """The body does something that the model cannot follow."""
 
@@ -142,7 +145,12 @@ class Run:
 
     def refuse(self, ops: SimulatedOps, happening: Happening) -> None:
         """Go no further; a runtime that repeats calls may repeat the one in flight before."""
-        self.world.history.append("fault", fault="model", victim=str(self.incarnation))
+        taken: list[Json] = [self.run] if happening.refused == CANCELLED else []
+        self.world.history.append(
+            "fault", fault="model", victim=str(self.incarnation), cancelled=taken
+        )
+        if orphan := ops.orphan(happening):
+            orphan()
         self.incarnation += 1
         if happening.again and ops.pending and self.guarantee is not Guarantee.EFFECT_ONCE:
             call = replace(ops.pending, incarnation=str(self.incarnation), seq=self.seq + 1)

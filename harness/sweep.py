@@ -191,6 +191,7 @@ class Column:
             parts=runtime.parts if isinstance(runtime, Parted) else (),
             kept=bool(backend.servers) or runtime.kind is not Kind.SERVER,
             versions=case.scenario.versions,
+            cancels=runtime.capabilities.get("cancel") not in {None, Support.MISSING},
         )
 
     def fault(

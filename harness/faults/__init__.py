@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.faults.cancels import CANCELS
 from harness.faults.changes import CHANGES
 from harness.faults.deaths import DEATHS
 from harness.faults.fault import Fault, FaultError, Happening, Means, Scene, UnconfirmedError
@@ -22,7 +23,9 @@ __all__ = [
     "fault",
 ]
 
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*DEATHS, *LINKS, *STORES, *CHANGES)}
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault for fault in (*DEATHS, *LINKS, *STORES, *CHANGES, *CANCELS)
+}
 
 
 def fault(name: str) -> Fault:

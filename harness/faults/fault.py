@@ -42,7 +42,7 @@ class Happening:
     still arrives.  ``stuck``: nobody notices.  ``rewound``: the runtime forgets all that it
     recorded.  ``version``: the next attempt runs that version of the program.  ``refused``:
     the status in which a runtime leaves the run because the version does not fit; with
-    ``again`` it repeats the call in flight first.
+    ``again`` it repeats the call in flight first, with ``orphan`` a step may be on its way.
     """
 
     dies: bool = True
@@ -89,6 +89,7 @@ class Scene(Protocol):
     def freed(self) -> bool: ...
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None: ...
     def drift(self) -> None: ...
+    def cancel(self) -> None: ...
     def queue(self) -> None: ...
     def rewind(self) -> None: ...
     def until(self, predicate: Callable[[], bool], reason: str) -> None: ...
@@ -99,7 +100,7 @@ class Means:
     """What a started runtime and a case give a fault to act on.
 
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
-    worker has.  ``kept``: the engine's store is in our hands.
+    worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
     """
 
     servers: Sequence[Service] = ()
@@ -108,6 +109,7 @@ class Means:
     parts: Collection[str] = ()
     kept: bool = False
     versions: Collection[str] = ()
+    cancels: bool = False
 
 
 Act = Callable[[Scene], None]

@@ -11,11 +11,13 @@ EVIDENT: Mapping[str, Oracle] = {
     "lost_effect": effects.lost_effect,
     "stale_decision": effects.stale_decision,
     "zombie_write": effects.zombie_write,
+    "cancelled_effect": effects.cancelled_effect,
     "parity": ends.parity,
 }
 
 ORACLES: Mapping[str, Oracle] = {
     **EVIDENT,
+    "cancel_ignored": effects.cancel_ignored,
     "ghost_running": ends.ghost_running,
     "orphaned_claim": ends.orphaned_claim,
     "broken_chain": ends.broken_chain,

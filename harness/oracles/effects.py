@@ -22,6 +22,50 @@ def duplicate_effect(events: Sequence[Event], expectation: Expectation) -> Findi
     return OK
 
 
+def _after_cancel(events: Sequence[Event]) -> tuple[Event | None, list[Event]]:
+    """Return the cancellation that was taken, and the calls that the run began after it.
+
+    Whether a cancellation reaches a run's children is the runtime's own choice.
+    """
+    taken = next((e for e in events if e.kind == "fault" and e.data.get("cancelled")), None)
+    if taken is None:
+        return None, []
+    runs = taken.data["cancelled"]
+    begun = [e for e in events if e.kind == "call" and e.index > taken.index and e.run in runs]
+    return taken, begun
+
+
+def cancelled_effect(events: Sequence[Event], expectation: Expectation) -> Finding:
+    """An effect of the run was begun after the runtime had taken its cancellation."""
+    del expectation
+    taken, begun = _after_cancel(events)
+    if taken is None:
+        return NOT_APPLICABLE
+    calls = {(e.run, e.data["incarnation"], e.data["seq"]): e for e in begun}
+    for event in events:
+        if event.kind == "apply":
+            call = calls.get((event.run, event.data["incarnation"], event.data["seq"]))
+            if call:
+                note = f"{event.data['step']} was begun after the run was cancelled"
+                return violated(note, taken, call, event)
+    return OK
+
+
+def cancel_ignored(events: Sequence[Event], expectation: Expectation) -> Finding:
+    """The run went on after its cancellation: by more than a step, or to its completion."""
+    del expectation
+    taken, begun = _after_cancel(events)
+    if taken is None:
+        return NOT_APPLICABLE
+    steps = list(dict.fromkeys(e.data["step"] for e in begun))
+    view = last_view(events)
+    completed = view is not None and view.data["status"] == "completed"
+    if len(steps) > 1 or (steps and completed):
+        note = f"after the cancellation it began {', '.join(steps)}"
+        return violated(f"{note}{' and completed' if completed else ''}", taken, *begun)
+    return OK
+
+
 def lost_effect(events: Sequence[Event], expectation: Expectation) -> Finding:
     """The run says completed, and an owed effect is absent."""
     view = last_view(events)

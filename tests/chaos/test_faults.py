@@ -133,6 +133,24 @@ def test_a_version_that_was_not_loaded_is_no_change(tmp_path):
     assert "runs '', not 'renamed'" in found.broken[0]["why"]
 
 
+@pytest.mark.parametrize("name", ["reference", "checkpoint"])
+def test_a_cancelled_run_begins_nothing(name, tmp_path):
+    """Whatever it was doing: a run that was cancelled carries out no further step."""
+    found = sweep(runtime(name), tmp_path, target(SMALL, "cancel(run)"), confirm=False)
+
+    assert {"ok"} == {judged["outcome"] for judged in found.broken}
+    assert {"cancelled"} <= {judged["end"] for judged in found.broken}
+
+
+def test_a_heedless_runtime_is_convicted(tmp_path):
+    """One that only nods goes on with its steps after it has taken the cancellation."""
+    row = target(SMALL, "cancel(run)")
+
+    found = sweep(_from("heedless", "HEEDLESS"), tmp_path, row, confirm=False)
+
+    assert "cancel_ignored" in {name for r in found.broken for name in r["unpredicted"]}
+
+
 @pytest.mark.parametrize("name", ["kill(parent)", "kill(listener)"])
 def test_a_part_of_a_worker_dies(name, tmp_path):
     """The rest may live on beside the successor: what that repeats is predicted, no more."""

@@ -127,6 +127,7 @@ def test_everything_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         parts=("parent", "listener"),
         kept=True,
         versions=("renamed", "reordered", "removed"),
+        cancels=True,
     )
     reasons = {name: each.obstacle(means) for name, each in FAULTS.items() if "clock" not in name}
     assert {None} == set(reasons.values())

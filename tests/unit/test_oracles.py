@@ -136,6 +136,18 @@ CASES: list[Case] = [
     ("duplicate_effect", OK, [*PAID, call("ship", 2), apply("ship", 2)], EXPECTED, (), ""),
     ("duplicate_effect", OK, [apply("set", 1, effect="idempotent"), apply("set", 2, effect="idempotent")], EXPECTED, (), ""),
     ("duplicate_effect", OK, [], EXPECTED, (), ""),
+    # cancelled_effect
+    ("cancelled_effect", VIOLATED, [fault("", status=None, cancelled=["r"]), *PAID], EXPECTED, (0, 1, 2), "pay was begun after the run was cancelled"),
+    ("cancelled_effect", OK, [call("pay", 1), fault("", status=None, cancelled=["r"]), apply("pay", 1)], EXPECTED, (), ""),
+    ("cancelled_effect", OK, [fault("", status=None, cancelled=["other"]), *PAID], EXPECTED, (), ""),
+    ("cancelled_effect", OK, [fault("", status=None, cancelled=["r"]), read("look", 1)], EXPECTED, (), ""),
+    ("cancelled_effect", NONE, [fault(), *PAID], EXPECTED, (), ""),
+    # cancel_ignored
+    ("cancel_ignored", VIOLATED, [fault("", status=None, cancelled=["r"]), read("look", 1), *PAID], EXPECTED, (0, 1, 2), "after the cancellation it began look, pay"),
+    ("cancel_ignored", VIOLATED, [fault("", status=None, cancelled=["r"]), *PAID, view("completed")], EXPECTED, (0, 1), "after the cancellation it began pay and completed"),
+    ("cancel_ignored", OK, [fault("", status=None, cancelled=["r"]), *PAID, view("cancelled")], EXPECTED, (), ""),
+    ("cancel_ignored", OK, [*PAID, fault("", status=None, cancelled=["r"]), view("completed")], EXPECTED, (), ""),
+    ("cancel_ignored", NONE, [fault(), *PAID], EXPECTED, (), ""),
     # lost_effect
     ("lost_effect", VIOLATED, [call("pay", 1), view("completed")], EXPECTED, (1,), "completed, but pay was never applied"),
     ("lost_effect", OK, [*PAID, view("completed")], EXPECTED, (), ""),
