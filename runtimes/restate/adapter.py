@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -14,28 +14,26 @@ import httpx
 from harness.deadline import Deadline
 from harness.effects import Json
 from harness.engines import EngineError, Found, locate
+from harness.observer import Observer
 from harness.process import Site, WorkerSpec
 from harness.program import AFTER_ACK, FINALIZE
 from harness.runtime import Dial, Guarantee, Kind, RuntimeUnavailableError, Support, Witness
 from harness.service import Server
 from runtimes.restate.backend import PATIENCE_S, RestateBackend
+from runtimes.restate.declared import CAPABILITIES
+from runtimes.restate.observer import observing
 from runtimes.restate.profiles import PROFILES, environment
 from runtimes.restate.server import ENGINE
 
 
 READY_S = 60.0
 CLIENTS = 16
-NATIVE = (
-    *("step", "decide", "sleep", "sleep_until", "invoke"),
-    *("wait_for", "gather", "now", "draw", "cancel"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestateRuntime:
     """What Restate is and promises.
 
-    ``emit`` is emulated: the server routes no events, the worker sends to each consumer.
     ``module`` is the worker's; ``scenarios`` are those that it can run, ``None`` for all.
     """
 
@@ -56,12 +54,7 @@ class RestateRuntime:
             "waiting": Witness.JOURNAL,
         }
     )
-    capabilities: Mapping[str, Support] = field(
-        default_factory=lambda: {
-            **dict.fromkeys(NATIVE, Support.NATIVE),
-            "emit": Support.EMULATED,
-        }
-    )
+    capabilities: Mapping[str, Support] = field(default_factory=lambda: CAPABILITIES)
 
     def version(self) -> str:
         """Return the versions of the server and of the SDK."""
@@ -90,6 +83,10 @@ class RestateRuntime:
             stack.enter_context(server).ready(Deadline.after(READY_S))
             place = (admin, ingress, http, threads, self.module)
             yield RestateBackend(site, profile, *place, [server])
+
+    def observe(self) -> AbstractContextManager[Observer]:
+        """Look at the deployment that the environment names."""
+        return observing()
 
 
 def _found() -> Found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from harness.deadline import Deadline, DeadlineError, wait_until
 from harness.effects import Json
 from harness.process import Address, Link, Process, Service, Site, WorkerSpec
 from harness.runtime import Envelope, JournalEntry, RunView, Start
+from runtimes.restate.declared import ASKED
 from runtimes.restate.profiles import PROFILES
 from runtimes.restate.views import Row, invocations, readable, tails, view
 
@@ -49,16 +51,19 @@ class RestateBackend:
     servers: Sequence[Service] = ()
     links: dict[str, Link] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
+    heard: dict[str, Json] = field(default_factory=dict)
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     outputs: dict[tuple[str, str], Json] = field(default_factory=dict)
 
-    def _call(self, method: str, url: str, body: Json = None) -> httpx.Response:
+    def _call(
+        self, method: str, url: str, body: Json = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Send a request that may be repeated, until the server is back."""
         seen: list[httpx.Response | httpx.TransportError] = []
 
         def answered() -> bool:
             try:
-                seen.append(self.http.request(method, url, json=body))
+                seen.append(self.http.request(method, url, json=body, headers=headers))
             except httpx.TransportError as error:
                 seen.append(error)
             return isinstance(seen[-1], httpx.Response) and not seen[-1].is_server_error
@@ -72,8 +77,10 @@ class RestateBackend:
         msg = f"{method} {url}: no answer within {PATIENCE_S:g} s, at last: {text}"
         raise RestateError(msg)
 
-    def _do(self, method: str, url: str, body: Json = None) -> httpx.Response:
-        response = self._call(method, url, body)
+    def _do(
+        self, method: str, url: str, body: Json = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        response = self._call(method, url, body, headers)
         if not response.is_success:
             msg = f"{method} {url} was refused: {response.status_code} {response.text[:500]}"
             raise RestateError(msg)
@@ -101,6 +108,9 @@ class RestateBackend:
         if pool not in self.registered:
             self._do("POST", f"{self.admin}/deployments", {"uri": f"http://{link.address}"})
             self.registered.add(pool)
+            self.heard[pool] = announced.get("events", [])
+            for program in _listed(announced.get("clocks")):
+                self._do("POST", f"{self.ingress}/{service(pool)}.gate/{program}/tick/send", 0)
 
     def submit(self, starts: Sequence[Start]) -> None:
         """Send each start; the server knows a workflow by its key, so a second send is none."""
@@ -110,13 +120,22 @@ class RestateBackend:
         envelope = start.envelope
         body: dict[str, Json] = {"envelope": envelope.to_json(), "program": start.program}
         body["arg"] = start.arg
-        sent = self._do("POST", f"{self._run_url(envelope)}/run/send", body).json()
+        asked = {ASKED: repr(time.time())}
+        sent = self._do("POST", f"{self._run_url(envelope)}/run/send", body, asked).json()
         self.ids[envelope.pool, envelope.run] = str(sent["invocationId"])
 
     def send_event(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
-        """Have the run's promise resolved; the server keeps the request until a worker did it."""
+        """Have the run's promise resolved, in order; the server keeps what no worker did yet."""
         body = {"name": f"{event}/{key}", "payload": payload}
-        self._do("POST", f"{self._run_url(envelope)}/deliver/send", body)
+        url = f"{self.ingress}/{service(envelope.pool)}.queue/{envelope.run}/post/send"
+        self._do("POST", url, body)
+
+    def publish(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
+        """Have a worker route the event: the server has no routes."""
+        if event in _listed(self.heard[envelope.pool]):
+            told: dict[str, Json] = {"envelope": envelope.to_json(), "event": event, "key": key}
+            told["payload"] = payload
+            self._do("POST", f"{self.ingress}/{service(envelope.pool)}.aids/publish/send", told)
 
     def cancel(self, pool: str, runs: Sequence[str]) -> None:
         """Kill runs and their children; a cancellation would wait for a worker."""
@@ -180,6 +199,10 @@ class RestateBackend:
             )
             for line in self._rows(sql)
         ]
+
+
+def _listed(told: Json) -> list[Json]:
+    return told if isinstance(told, list) else []
 
 
 def service(pool: str) -> str:

@@ -19,23 +19,55 @@ class Profile:
 
     settle_s: float
     hang_timer_s: float
+    link_timer_s: float
     service: Mapping[str, Json] = field(default_factory=dict)
     server: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Return all of it, with the vendor's value where nothing is set."""
-        timers = {"settle_s": self.settle_s, "hang_timer_s": self.hang_timer_s}
-        mine = {**VENDOR, **self.service, **COMMON, **self.server}
-        return {**timers, **mine, "http2_streams": STREAMS}
+        mine: dict[str, Json] = {**VENDOR, **self.service, **COMMON, **self.server}
+        return {
+            **mine,
+            "settle_s": self.settle_s,
+            "hang_timer_s": self.hang_timer_s,
+            "link_timer_s": self.link_timer_s,
+            "budget_s": budget_s(mine),
+            "governs": {**GOVERNS},
+            "http2_streams": STREAMS,
+        }
 
 
+def budget_s(settings: Mapping[str, Json]) -> float | None:
+    """Return how long a run is called again without an answer before it is paused.
+
+    ``None`` is for ever.
+    """
+    attempts = str(settings[ATTEMPTS])
+    if attempts == "unlimited":
+        return None
+    first, factor, most = (
+        float(str(settings[f"retry_{name}"]))
+        for name in ("initial_interval_s", "factor", "max_interval_s")
+    )
+    return sum(min(first * factor**nth, most) for nth in range(int(attempts) - 1))
+
+
+ATTEMPTS = "RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS"
+GOVERNS: Mapping[str, Json] = {
+    "dead_worker": "RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_INTERVAL",
+    "unreachable": "retry_max_interval_s",
+    "attempts": ATTEMPTS,
+    "hang": "abort_timeout_s",
+    "store": "RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC",
+}
+"""Which setting decides what, by the kinds of `harness.signature.GOVERNS`."""
 VENDOR: Mapping[str, Json] = {
     "retry_initial_interval_s": 0.5,
     "retry_max_interval_s": 60.0,
     "retry_factor": 2.0,
     "inactivity_timeout_s": 60.0,
     "abort_timeout_s": 600.0,
-    "RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS": "70",
+    ATTEMPTS: "70",
     "RESTATE_DEFAULT_RETRY_POLICY__ON_MAX_ATTEMPTS": "pause",
     "RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_INTERVAL": "40s",
     "RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_TIMEOUT": "20s",
@@ -49,10 +81,11 @@ COMMON = {
 PROFILES: Mapping[str, Profile] = {
     # A run whose worker was away for 20 s has been seen to go on after 39 s; a silent peer is
     # noticed after 60 s with a jitter of 20 %.
-    "default": Profile(settle_s=150.0, hang_timer_s=660.0),
+    "default": Profile(settle_s=150.0, hang_timer_s=660.0, link_timer_s=72.0),
     "fast": Profile(
         settle_s=60.0,
         hang_timer_s=30.0,
+        link_timer_s=13.2,
         service={
             "retry_initial_interval_s": 0.1,
             "retry_max_interval_s": 0.4,
@@ -70,8 +103,9 @@ PROFILES: Mapping[str, Profile] = {
     "safe": Profile(
         settle_s=150.0,
         hang_timer_s=660.0,
+        link_timer_s=72.0,
         server={
-            "RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS": "unlimited",
+            ATTEMPTS: "unlimited",
             "RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "false",
         },
     ),

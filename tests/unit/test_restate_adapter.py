@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from harness.effects import Json
+from harness.policy import PRIMITIVES, Batch, Concurrency, Policy, Retry
 from harness.process import Address
 from harness.runtime import RunView
+from harness.scenario import Program, Scenario, ScenarioError
+from harness.signature import GOVERNS
 from runtimes.restate.adapter import RUNTIME
+from runtimes.restate.declared import CAPABILITIES, emulates
 from runtimes.restate.native.adapter import RUNTIME as NATIVE
-from runtimes.restate.profiles import PROFILES, environment
+from runtimes.restate.profiles import ATTEMPTS, PROFILES, environment
 from runtimes.restate.views import readable, status_of, tails, view
 
 
@@ -140,9 +144,68 @@ def test_default_profile_changes_nothing_of_the_vendor() -> None:
 def test_safe_profile_never_gives_up() -> None:
     """Timers are the vendor's, and a run is tried for as long as its worker is away."""
     vendor, safe = PROFILES["default"].to_json(), PROFILES["safe"].to_json()
-    assert {"RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS": "unlimited"} == {
+    assert {ATTEMPTS: "unlimited", "budget_s": None} == {
         name: value for name, value in safe.items() if vendor[name] != value
     }
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_governs_is_among_the_settings(profile: str) -> None:
+    """Every kind of trouble has a setting, whose value a diagnosis can show."""
+    settings = PROFILES[profile].to_json()
+    governs = settings["governs"]
+    assert isinstance(governs, dict)
+    assert set(GOVERNS.values()) == set(governs)
+    assert set(governs.values()) <= set(settings)
+
+
+@pytest.mark.parametrize(("profile", "expected"), [("default", 3783.5), ("fast", 27.1)])
+def test_absence_that_a_run_survives(profile: str, expected: float) -> None:
+    """The waits between the attempts add up: 0.5 + 1 + ... + 32 s, and 62 of a minute."""
+    budget_s = PROFILES[profile].to_json()["budget_s"]
+    assert expected == pytest.approx(budget_s)
+
+
+def scenario(policy: Policy, *on: str) -> Scenario:
+    """Return a scenario with one program of a policy."""
+    return Scenario(
+        name="s", programs=(Program(name="p", body=idle, policy=policy, on=on),), world={}
+    )
+
+
+async def idle(arg: Json) -> Json:
+    """Do nothing."""
+    return arg
+
+
+@pytest.mark.parametrize(
+    ("policy", "on", "expected"),
+    [
+        (Policy(), (), False),
+        (Policy(retry=Retry(attempts=2)), (), False),
+        (Policy(concurrency=Concurrency(limit=1, key="k")), (), False),
+        (Policy(concurrency=Concurrency(limit=2, key="k")), (), True),
+        (Policy(concurrency=Concurrency(limit=1)), (), True),
+        (Policy(concurrency=Concurrency(limit=1, key="k"), priority="rank"), (), True),
+        (Policy(concurrency=Concurrency(limit=1, key="k"), start_timeout_s=1.0), (), True),
+        (Policy(cron="* * * * * *"), (), True),
+        (Policy(), ("told",), True),
+    ],
+)
+def test_emulation_is_loaded_where_it_is_needed(policy, on, expected) -> None:
+    """What the server does by itself needs none: a queue of one for each key among it."""
+    assert expected is emulates(scenario(policy, *on))
+
+
+def test_what_is_missing_is_refused() -> None:
+    """A worker does not begin what it cannot honour."""
+    with pytest.raises(ScenarioError, match="restate has no batch"):
+        emulates(scenario(Policy(batch=Batch(size=2, wait_s=1.0))))
+
+
+def test_every_primitive_is_declared() -> None:
+    """A primitive is native, emulated or missing, and said to be so."""
+    assert {*PRIMITIVES, "decide"} == set(CAPABILITIES)
 
 
 def test_native_differs_in_its_worker_only() -> None:

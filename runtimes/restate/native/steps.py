@@ -10,7 +10,7 @@ from typing import Any
 import restate
 
 from harness.program import AFTER_ACK
-from runtimes.restate.worker import RECORDED, WORLD
+from runtimes.restate.runs import RECORDED, WORLD
 from runtimes.support.port import RUN, calling, recorded
 
 

@@ -15,7 +15,8 @@ from harness.runtime import Envelope
 from runtimes.restate.native.fan_out import fulfil
 from runtimes.restate.native.migration import migrate
 from runtimes.restate.native.webhook import dispatch
-from runtimes.restate.worker import FLOWS, WORLD, Flow, serve
+from runtimes.restate.runs import FLOWS, SERVICES, WORLD, Flow
+from runtimes.restate.serve import serve
 from runtimes.support.port import RUN, ended
 
 
@@ -37,4 +38,4 @@ def native(handler: Handler) -> Flow:
 
 if __name__ == "__main__":
     FLOWS.update(migrate=native(migrate), fulfil=native(fulfil), dispatch=native(dispatch))
-    asyncio.run(serve())
+    asyncio.run(serve(SERVICES))
