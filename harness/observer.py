@@ -7,13 +7,26 @@ ever carried out, and only after a second look has shown the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+import os
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
+import httpx
+
+from harness.deadline import Deadline, DeadlineError, wait_until
 from harness.effects import Json
+from harness.engines import Engine, EngineError, search
+from harness.process import Address
+from harness.rpc import RpcError
+from harness.runtime import RuntimeUnavailableError
 from harness.signature import Diagnosis, Evidence, Signature, diagnosis
+
+
+MEND_S, MEND_POLL_S = 15.0, 0.5
+SAID = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +49,9 @@ class Observer(Protocol):
     """A live deployment, seen read-only until `carry_out` is called."""
 
     def look(self, older_than_s: float) -> Sequence[Evidence]:
-        """Return what is visible of each run that has not ended and is at least so old.
+        """Return what is visible of each run that is at least so old and has not ended.
+
+        Also of those that the engine has given up of late, where it says that it did.
 
         Raises:
             RuntimeUnavailableError: the deployment does not answer.
@@ -69,12 +84,16 @@ class Observable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One run of a deployment: what is wrong, what could be done, what was done."""
+    """One run of a deployment: what is wrong, what could be done, what was done.
+
+    ``mended``: it was done, and the same was not seen of the run any more.
+    """
 
     run: str
     diagnosis: Diagnosis
     remedy: Remedy | None = None
     done: str = ""
+    mended: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """Return it as a JSON object."""
@@ -86,7 +105,44 @@ class Found:
             "could_harm": remedy.harms if remedy else "",
             "proven": bool(remedy and remedy.proven),
             "done": self.done,
+            "mended": self.mended,
         }
+
+
+def named(engine: Engine) -> Address:
+    """Return the address of the live deployment that the environment names.
+
+    Raises:
+        RuntimeUnavailableError: it names none, or none that can be.
+
+    """
+    if not os.environ.get(engine.env_address):
+        msg = f"{engine.name}: no deployment is named; set {engine.env_address} to its host:port"
+        raise RuntimeUnavailableError(msg)
+    try:
+        found = search(engine).found
+    except EngineError as error:
+        raise RuntimeUnavailableError(str(error)) from error
+    if found is None or found.address is None:
+        msg = f"{engine.name}: {engine.env_binary} names a server to be started; unset it"
+        raise RuntimeUnavailableError(msg)
+    return found.address
+
+
+@contextmanager
+def answering(name: str, place: object, variable: str) -> Iterator[None]:
+    """Make one clear error of whatever a stranger at that place answers, or does not.
+
+    Raises:
+        RuntimeUnavailableError: no answer, or none that a deployment of ``name`` gives.
+
+    """
+    try:
+        yield
+    except (httpx.HTTPError, RpcError, OSError, KeyError, TypeError, ValueError) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:SAID]
+        msg = f"{name} at {place} does not answer as one ({said}); correct {variable}"
+        raise RuntimeUnavailableError(msg) from error
 
 
 def examine(
@@ -107,20 +163,50 @@ def fix(
 ) -> Sequence[Found]:
     """Carry out what is proven, and nothing else; return what was found with what was done.
 
-    A run may have moved since it was looked at, so it is looked at again right before.
+    A run may have moved since it was looked at, so it is looked at again right before; and
+    what was done counts only where it is seen to have helped.
     """
     done = []
     for item in found:
         if item.remedy is None or not item.remedy.proven:
             done.append(item)
             continue
-        again = {other.run: other for other in examine(observer, settings, older_than_s)}
-        other = again.get(item.run)
-        if other is None or other.diagnosis.signature is not item.diagnosis.signature:
+        other = _again(observer, settings, older_than_s).get(item.run)
+        if not _same(item, other):
             said = "left alone: it has changed since it was looked at"
-        elif other.remedy is None or not other.remedy.proven:
+        elif other is None or other.remedy is None or not other.remedy.proven:
             said = "left alone: it is not proven dead any more"
         else:
             said = observer.carry_out(other.remedy)
-        done.append(Found(run=item.run, diagnosis=item.diagnosis, remedy=item.remedy, done=said))
-    return done
+        done.append(replace(item, done=said))
+    acted = [item for item in done if item.done and not item.done.startswith("left alone")]
+    left = _unmended(observer, settings, older_than_s, acted)
+    return [replace(item, mended=item in acted and item.run not in left) for item in done]
+
+
+def _again(
+    observer: Observer, settings: Mapping[str, Json], older_than_s: float
+) -> Mapping[str, Found]:
+    return {item.run: item for item in examine(observer, settings, older_than_s)}
+
+
+def _same(item: Found, other: Found | None) -> bool:
+    return other is not None and other.diagnosis.signature is item.diagnosis.signature
+
+
+def _unmended(
+    observer: Observer, settings: Mapping[str, Json], older_than_s: float, acted: Sequence[Found]
+) -> set[str]:
+    """Return the runs of which the same is still seen after a while."""
+    left = {item.run for item in acted}
+
+    def gone() -> bool:
+        seen = _again(observer, settings, older_than_s)
+        left.intersection_update(item.run for item in acted if _same(item, seen.get(item.run)))
+        return not left
+
+    if acted:
+        with suppress(DeadlineError):
+            deadline = Deadline.after(MEND_S)
+            wait_until(gone, deadline, "the runs are mended", poll_s=MEND_POLL_S)
+    return left

@@ -12,6 +12,7 @@ run that never runs because of one is ``cancelled``, or ``unknown`` where the ru
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,6 +90,17 @@ class Where:
     op: Literal["==", "!=", "<", ">"]
     value: Json
 
+    def met(self, payload: Mapping[str, Json]) -> bool:
+        """Say whether a payload meets it; what cannot be compared does not."""
+        seen, wanted = payload.get(self.field), self.value
+        if self.op in {"==", "!="}:
+            return (seen == wanted) is (self.op == "==")
+        texts = isinstance(seen, str) and isinstance(wanted, str)
+        numbers = isinstance(seen, int | float) and isinstance(wanted, int | float)
+        if not (texts or numbers):
+            return False
+        return bool(seen < wanted if self.op == "<" else seen > wanted)  # type: ignore[operator]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOn:
@@ -100,6 +112,15 @@ class CancelOn:
     event: str
     match: str
     where: Where | None = None
+
+    def hits(self, event: str, payload: Json, arg: Json) -> bool:
+        """Say whether an event cancels a run that was started with ``arg``."""
+        if event != self.event or not isinstance(payload, dict) or not isinstance(arg, dict):
+            return False
+        if self.match not in payload or self.match not in arg:
+            return False
+        same = payload[self.match] == arg[self.match]
+        return same and (self.where is None or self.where.met(payload))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ GOVERNS: Mapping[Signature, str] = {
     Signature.SDK_UNREACHABLE: "unreachable",
     Signature.ATTEMPTS_BURNT: "attempts",
     Signature.HUNG_HANDLER: "hang",
-    Signature.STUCK_RUN: "dead_worker",
+    Signature.STUCK_RUN: "store",
     Signature.LOST_RUN: "store",
 }
 """The kind of setting that decides each; a runtime's ``governs`` maps kinds to its own names."""
@@ -62,7 +62,7 @@ class Evidence:
     ``worker``: whether a worker that could carry it on is alive and reachable.  ``work``:
     whether all its effects are in the world.  ``open``: a live worker is at a call of it.
     ``accepted``: the engine took it once.  ``erred``: its own code failed.  ``idle_s``:
-    seconds since it was seen to move, where known.
+    seconds since it was seen to move, where known.  ``note``: what else tells, as a sentence.
     """
 
     run: str
@@ -77,6 +77,7 @@ class Evidence:
     erred: bool = False
     idle_s: float | None = None
     failure: str = ""
+    note: str = ""
 
 
 def classify(seen: Evidence) -> Signature:
@@ -154,6 +155,8 @@ def _sentences(seen: Evidence) -> list[str]:
         said.append(f"it has not moved for {seen.idle_s:.0f} s")
     if seen.failure:
         said.append(f"last failure: {seen.failure}")
+    if seen.note:
+        said.append(seen.note)
     return said
 
 

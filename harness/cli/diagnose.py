@@ -62,7 +62,7 @@ def diagnose(runtime: str, profile: str, older_than_s: float, *, mend: bool, as_
         for item in found:
             _show(item)
         click.echo(f"{len(found)} runs of {runtime} need a look" if found else "nothing is wrong")
-    left = [item for item in found if not item.done or item.done.startswith("left alone")]
+    left = [item for item in found if not item.mended]
     if any(item.diagnosis.signature is not Signature.UNKNOWN for item in left):
         raise click.exceptions.Exit(ILL)
     if left:
@@ -81,7 +81,8 @@ def _show(item: Found) -> None:
         if not remedy.proven:
             lines.append(("--fix", "leaves it alone: nothing proves that nobody is at work on it"))
     if item.done:
-        lines.append(("done", item.done))
+        helped = "" if item.mended or item.done.startswith("left alone") else "; it did not help"
+        lines.append(("done", f"{item.done}{helped}"))
     for name, text in lines:
         table.add_row(f"  {name}", text)
     console = Console(highlight=False)

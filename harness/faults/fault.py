@@ -18,7 +18,8 @@ from harness.program import AFTER_ACK, FINALIZE
 from harness.schedule import AFTER, BEFORE, PHASES
 
 
-GRACE_S = 2.0
+GRACE_S = 5.0
+"""Hosts of workers give their open connections 3 s: that is no refusal to stop."""
 ALL_STEPS = 1_000
 HELD = frozenset({BEFORE, AFTER, AFTER_ACK, FINALIZE})
 """The phases at which a request is held: all but a wait."""

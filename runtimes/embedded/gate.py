@@ -11,9 +11,9 @@ from harness.effects import Json
 from harness.runtime import Envelope, Start
 from harness.scenario import Program, Scenario
 from harness.worker import child_envelope
-from runtimes.embedded.cron import Cron
 from runtimes.embedded.starts import cancelled_by, decide
 from runtimes.embedded.store import Published, Store
+from runtimes.support.cron import Cron
 
 
 class Gate:

@@ -6,11 +6,11 @@ before it would have.  What a decision says is written in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.effects import Json
-from harness.policy import CancelOn, Policy, Where
+from harness.policy import CancelOn, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,27 +194,4 @@ def _rank(row: Row, name: str) -> float:
 
 def cancelled_by(rules: Sequence[CancelOn], event: str, payload: Json, arg: Json) -> bool:
     """Say whether an event cancels a run with this arg."""
-    if not isinstance(payload, dict) or not isinstance(arg, dict):
-        return False
-    return any(
-        rule.event == event
-        and rule.match in payload
-        and rule.match in arg
-        and payload[rule.match] == arg[rule.match]
-        and (rule.where is None or met(rule.where, payload))
-        for rule in rules
-    )
-
-
-def met(where: Where, payload: Mapping[str, Json]) -> bool:
-    """Say whether a payload meets a condition; what cannot be compared does not."""
-    seen, wanted = payload.get(where.field), where.value
-    if where.op == "==":
-        return seen == wanted
-    if where.op == "!=":
-        return seen != wanted
-    if isinstance(seen, str) and isinstance(wanted, str):
-        return seen < wanted if where.op == "<" else seen > wanted
-    if isinstance(seen, int | float) and isinstance(wanted, int | float):
-        return seen < wanted if where.op == "<" else seen > wanted
-    return False
+    return any(rule.hits(event, payload, arg) for rule in rules)

@@ -24,8 +24,6 @@ from harness.policy import CancelOn
 from harness.runtime import Envelope
 from harness.scenario import Program
 from harness.worker import child_envelope
-from runtimes.embedded.cron import Cron
-from runtimes.embedded.starts import met
 from runtimes.restate.declared import ASKED, exclusive, field
 from runtimes.restate.runs import (
     POOL,
@@ -37,6 +35,7 @@ from runtimes.restate.runs import (
     main,
     started,
 )
+from runtimes.support.cron import Cron
 
 
 GATE = restate.VirtualObject(f"bakeoff-{POOL}.gate", **TIMERS)
@@ -240,7 +239,7 @@ def send(
 
 def hits(rule: CancelOn, payload: dict[str, Json]) -> bool:
     """Say whether an event with this payload cancels anything."""
-    return rule.match in payload and (rule.where is None or met(rule.where, payload))
+    return rule.match in payload and (rule.where is None or rule.where.met(payload))
 
 
 @AIDS.handler("publish")

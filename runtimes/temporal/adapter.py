@@ -7,17 +7,15 @@ import sys
 import uuid
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
-
-import httpx
 
 from harness.deadline import Deadline
 from harness.effects import Json
 from harness.engines import EngineError, Found, locate
-from harness.process import Address, Service, Site, WorkerSpec
+from harness.observer import Observer
+from harness.process import Service, Site
 from harness.program import AFTER_ACK, FINALIZE
 from harness.rpc import Rpc, RpcError
 from harness.runtime import (
@@ -28,14 +26,13 @@ from harness.runtime import (
     Support,
     Witness,
 )
-from harness.service import Server
 from runtimes.temporal.backend import TemporalBackend
+from runtimes.temporal.launch import pragmas, server
+from runtimes.temporal.observer import observing
 from runtimes.temporal.server import ENGINE
-from runtimes.temporal.settings import PROFILES, Place, Timers
+from runtimes.temporal.settings import CAPABILITIES, GOVERNS, PROFILES, Place
 
 
-COMMANDS = ("step", "decide", "sleep", "sleep_until", "emit", "invoke", "wait_for", "gather")
-CAPABILITIES = dict.fromkeys((*COMMANDS, "now", "draw", "cancel"), Support.NATIVE)
 WITNESS = {
     "before_effect": Witness.WORLD,
     "after_effect": Witness.WORLD,
@@ -77,6 +74,9 @@ class Temporal:
         return {
             **asdict(timers),
             "hang_timer_s": timers.heartbeat_s,
+            "budget_s": timers.run_s or None,
+            "attempts_count": "errors, timeouts and deaths",
+            "governs": {**GOVERNS},
             "sqlite": [*pragmas(timers)],
         }
 
@@ -102,7 +102,7 @@ class Temporal:
             rpc = Rpc(argv, log, {**os.environ, **site.environment, **place.environment()})
             stack.enter_context(rpc)
             if found.owned:
-                servers = [stack.enter_context(_server(site, found, address, profile))]
+                servers = [stack.enter_context(server(site, found, address, PROFILES[profile]))]
                 # A kill before the schema is there would leave a file that never works.
                 servers[0].ready(Deadline.after(READY_S))
             try:
@@ -111,7 +111,14 @@ class Temporal:
                 msg = f"temporal at {address} does not answer: {error}; see {ENGINE.env_address}"
                 raise RuntimeUnavailableError(msg) from error
             outside = replace(place, target=str(link.address))
-            yield TemporalBackend(servers, rpc, outside, self.module)
+            backend = TemporalBackend(servers, rpc, outside, self.module)
+            if not found.owned:
+                stack.callback(backend.leave)
+            yield backend
+
+    def observe(self) -> AbstractContextManager[Observer]:
+        """Look at the deployment that the environment names."""
+        return observing()
 
 
 def _found() -> tuple[Found, str]:
@@ -128,32 +135,6 @@ def _found() -> tuple[Found, str]:
         msg = f"temporal: there is no server binary on this machine; {way}"
         raise RuntimeUnavailableError(msg)
     return found, sdk
-
-
-def pragmas(timers: Timers) -> tuple[str, ...]:
-    """Return how the server's SQLite is set; a killed process loses nothing with either."""
-    return "journal_mode=wal", f"synchronous={timers.synchronous}"
-
-
-def _server(site: Site, found: Found, address: Address, profile: str) -> Server:
-    http, database = site.reserve(), site.state_dir("temporal") / "temporal.db"
-    timers = PROFILES[profile]
-    argv = [str(found.path), "server", "start-dev", "--headless"]
-    argv += ["--log-level", "warn", "--log-format", "json"]
-    argv += ["--ip", address.host, "--port", str(address.port), "--http-port", str(http.port)]
-    argv += ["--db-filename", str(database)]
-    argv += ["--dynamic-config-value", f'history.timerProcessorMaxTimeShift="{timers.slack_s:g}s"']
-    argv += [word for pragma in pragmas(timers) for word in ("--sqlite-pragma", pragma)]
-    spec = WorkerSpec(argv=argv, env={"TEMPORAL_VERSION_CHECK_DISABLED": "1"}, ready=False)
-    url = f"http://{http}/api/v1/namespaces/default"
-
-    def serves() -> bool:
-        try:
-            return httpx.get(url, timeout=1.0).status_code == HTTPStatus.OK
-        except httpx.TransportError:
-            return False
-
-    return Server("temporal", site.runner, spec, serves)
 
 
 RUNTIME = Temporal()

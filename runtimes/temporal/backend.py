@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.effects import Json
+from harness.load import load_scenario
 from harness.process import Process, Service, WorkerSpec
 from harness.rpc import Rpc, RpcError
 from harness.runtime import Envelope, JournalEntry, RunView, Start
-from runtimes.temporal.settings import Place, named, view
+from harness.scenario import Scenario
+from harness.worker import child_envelope
+from runtimes.temporal.settings import GATED, Place, cancels, life_s, named, view
 
 
 ATTACH_S = 60.0
@@ -28,9 +31,12 @@ class TemporalBackend:
     """As a worker sees it: through the link."""
     module: str
     """The worker's, run as a script."""
+    scenarios: dict[str, Scenario] = field(default_factory=dict)
+    """Of each pool."""
 
     def worker(self, pool: str, scenario: str) -> WorkerSpec:
         """Return how to start a worker: it polls through the link."""
+        self.scenarios[pool] = load_scenario(scenario)
         argv = [sys.executable, "-m", self.module, pool]
         return WorkerSpec(argv=argv, env=self.place.environment() | {"BAKEOFF_SCENARIO": scenario})
 
@@ -41,11 +47,31 @@ class TemporalBackend:
 
     def submit(self, starts: Sequence[Start]) -> None:
         """Start workflows; their ids make it idempotent."""
-        batch: list[Json] = [
-            {"envelope": start.envelope.to_json(), "program": start.program, "arg": start.arg}
-            for start in starts
+        self.rpc.call("start", CALL_S, starts=[self._start(one) for one in starts])
+
+    def _start(self, one: Start) -> Json:
+        policy = self.scenarios[one.envelope.pool].program(one.program).policy
+        return {
+            "envelope": one.envelope.to_json(),
+            "program": one.program,
+            "arg": one.arg,
+            "life_s": life_s(policy, one.envelope.time_scale, self.place.timers),
+            "gated": bool(policy.uses & GATED),
+        }
+
+    def publish(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
+        """Tell the gates, then start the consumers: Temporal routes no events."""
+        scenario, name = self.scenarios[envelope.pool], f"{event}.{key}"
+        told: Json = {"event": event, "id": f"{envelope.run}.{name}", "payload": payload}
+        programs: list[Json] = [*cancels(scenario, event)]
+        self.rpc.call("happened", pool=envelope.pool, programs=programs, told=told)
+        starts = [
+            (one.name, child_envelope(envelope, f"{name}.{one.name}"))
+            for one in scenario.consumers(event)
         ]
-        self.rpc.call("start", CALL_S, starts=batch)
+        self.submit(
+            [Start(envelope=mine, program=program, arg=payload) for program, mine in starts]
+        )
 
     def send_event(self, envelope: Envelope, event: str, key: str, payload: Json) -> None:
         """Signal the run."""
@@ -74,3 +100,15 @@ class TemporalBackend:
             JournalEntry(run=run, name=named(event), kind=event["eventType"], detail=event)
             for event in events
         ]
+
+    def leave(self) -> None:
+        """Take away what outlives the runs, from a server that goes on: gates and schedules."""
+        programs = [
+            (f"{pool}.{program.name}", program.policy)
+            for pool, scenario in self.scenarios.items()
+            for program in scenario.programs
+        ]
+        schedules: list[Json] = [name for name, policy in programs if policy.cron]
+        gates: list[Json] = [f"{name}.gate" for name, policy in programs if policy.uses & GATED]
+        self.rpc.call("unschedule", CALL_S, names=schedules)
+        self.rpc.call("terminate", CALL_S, runs=gates)

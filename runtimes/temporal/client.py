@@ -4,56 +4,37 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from google.protobuf.json_format import MessageToDict
-from temporalio.api.enums.v1 import EventType, TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from harness.effects import Json
 from harness.rpc import serve
-from runtimes.temporal.settings import CLOSED, Place
+from runtimes.temporal.reading import Reader, each
+from runtimes.temporal.settings import ASK, EVENT, GATE, HAPPENED, Place
 
 
 PLACE = Place.of_environment()
-ABREAST = 32
-"""Calls at one time: more of them only queue up at the one connection of the server's SQLite."""
 RPC_S = timedelta(seconds=10)
 POLL_S = 0.05
-LIFE = timedelta(seconds=PLACE.timers.run_s) or None
-AWAY = {RPCStatusCode.UNAVAILABLE.name, RPCStatusCode.DEADLINE_EXCEEDED.name}
-OPENED = {EventType.EVENT_TYPE_TIMER_STARTED}
-FIRED = {EventType.EVENT_TYPE_TIMER_FIRED, EventType.EVENT_TYPE_TIMER_CANCELED}
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-async def each(call: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:
-    """Call for every item, ``ABREAST`` at a time; results in order."""
-    room = asyncio.Semaphore(ABREAST)
-
-    async def one(item: T) -> R:
-        async with room:
-            return await call(item)
-
-    return await asyncio.gather(*(one(item) for item in items))
+TASK = timedelta(seconds=PLACE.timers.task_s)
 
 
 class Handlers:
-    """The methods of the child; what has ended is asked for once."""
+    """The methods of the child."""
 
     def __init__(self, client: Client) -> None:
         """Use one connection for all."""
-        self._client = client
-        self._ended: dict[str, dict[str, Any]] = {}
+        self._client, reader = client, Reader(client)
+        self.describe, self.journal = reader.describe, reader.journal
 
     async def ping(self) -> str:
         """Return the version of the server."""
@@ -80,7 +61,17 @@ class Handlers:
                 await asyncio.sleep(POLL_S)
 
     async def start(self, starts: Sequence[dict[str, Any]]) -> None:
-        """Start runs; one that exists or existed is left alone."""
+        """Start runs; one that exists or existed is left alone.
+
+        Gates are told of theirs in order before: later the order is the server's.
+        """
+        asks: dict[tuple[str, str], list[Json]] = {}
+        for start in starts:
+            if start["gated"]:
+                envelope = start["envelope"]
+                ask = {"run": envelope["run"], "arg": start["arg"], "there": False}
+                asks.setdefault((envelope["pool"], start["program"]), []).append(ask)
+        await each(lambda gate: self._tell(*gate, ASK, asks[gate]), asks)
 
         async def one(start: dict[str, Any]) -> None:
             try:
@@ -89,8 +80,8 @@ class Handlers:
                     {"envelope": start["envelope"], "arg": start["arg"]},
                     id=PLACE.id(start["envelope"]["run"]),
                     task_queue=PLACE.queue(start["envelope"]["pool"]),
-                    task_timeout=timedelta(seconds=PLACE.timers.task_s),
-                    execution_timeout=LIFE,
+                    task_timeout=TASK,
+                    execution_timeout=timedelta(seconds=start["life_s"]) or None,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     rpc_timeout=RPC_S,
@@ -100,10 +91,28 @@ class Handlers:
 
         await each(one, starts)
 
+    async def _tell(self, pool: str, program: str, signal: str, data: Json) -> None:
+        """Send a signal to a gate, which is started if it does not stand."""
+        await self._client.start_workflow(
+            GATE,
+            program,
+            id=PLACE.gate(pool, program),
+            task_queue=PLACE.queue(pool),
+            task_timeout=TASK,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=signal,
+            start_signal_args=[data],
+            rpc_timeout=RPC_S,
+        )
+
+    async def happened(self, pool: str, programs: Sequence[str], told: Json) -> None:
+        """Tell the gates of programs what has happened."""
+        await each(lambda program: self._tell(pool, program, HAPPENED, told), programs)
+
     async def signal(self, run: str, data: dict[str, Json]) -> None:
         """Send an event to a run."""
         handle = self._client.get_workflow_handle(PLACE.id(run))
-        await handle.signal("bakeoff.event", data, rpc_timeout=RPC_S)
+        await handle.signal(EVENT, data, rpc_timeout=RPC_S)
 
     async def terminate(self, runs: Sequence[str]) -> None:
         """End runs without asking a worker; one that has ended is left alone."""
@@ -118,62 +127,14 @@ class Handlers:
 
         await each(one, runs)
 
-    async def describe(self, runs: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what ``settings.view`` reads, for each run."""
-        away: dict[str, Any] = {}
-
-        async def one(run: str) -> dict[str, Any]:
-            # The SDK has already tried for some 10 s: do not try again for hundreds of runs.
-            seen = away or await self._describe(run)
-            if seen["status"] in AWAY:
-                away.update(seen)
-            return seen
-
-        return await each(one, runs)
-
-    async def _describe(self, run: str) -> dict[str, Any]:
-        if run in self._ended:
-            return self._ended[run]
-        handle = self._client.get_workflow_handle(PLACE.id(run))
-        try:
-            described = await handle.describe(rpc_timeout=RPC_S)
-            raw = described.raw_description
-            status = described.status.name if described.status else "UNKNOWN"
-            seen: dict[str, Any] = {"status": status, "id": described.run_id}
-            if status in CLOSED:
-                self._ended[run] = seen | await self._end(run, described.run_id)
-                return self._ended[run]
-            seen["activities"] = [MessageToDict(entry) for entry in raw.pending_activities]
-            if raw.HasField("pending_workflow_task"):
-                seen["task"] = MessageToDict(raw.pending_workflow_task)
-            seen["begun"] = described.history_length > 2  # noqa: PLR2004 - started, scheduled
-            if not seen["activities"] and "task" not in seen:
-                seen["wakes"] = len(raw.pending_children) + await self._timers(run)
-        except RPCError as error:
-            return {"status": error.status.name, "failure": error.message}
-        return seen
-
-    async def _end(self, run: str, engine_id: str) -> dict[str, Any]:
-        handle = self._client.get_workflow_handle(PLACE.id(run), run_id=engine_id)
-        try:
-            return {"output": await handle.result(rpc_timeout=RPC_S)}
-        except WorkflowFailureError as error:
-            return {"failure": str(error.cause)}
-
-    async def _timers(self, run: str) -> int:
-        handle = self._client.get_workflow_handle(PLACE.id(run))
-        kinds = [event.event_type async for event in handle.fetch_history_events()]
-        return sum(kind in OPENED for kind in kinds) - sum(kind in FIRED for kind in kinds)
-
-    async def journal(self, run: str) -> list[dict[str, Any]]:
-        """Return the history of a run as the API shows it; none of a run that never was."""
-        handle = self._client.get_workflow_handle(PLACE.id(run))
-        try:
-            return [MessageToDict(event) async for event in handle.fetch_history_events()]
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-            return []
+    async def unschedule(self, names: Sequence[str]) -> None:
+        """Delete schedules; one that never was is left alone."""
+        for name in names:
+            try:
+                await self._client.get_schedule_handle(PLACE.id(name)).delete(rpc_timeout=RPC_S)
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
 
 
 async def main() -> None:
@@ -182,8 +143,9 @@ async def main() -> None:
         PLACE.target, namespace=PLACE.namespace, identity="bakeoff", lazy=True
     )
     handlers = Handlers(client)
-    names = ("ping", "polling", "start", "signal", "terminate", "describe", "journal")
-    await serve({name: getattr(handlers, name) for name in names})
+    names = ("ping", "polling", "start", "happened", "signal", "terminate", "unschedule")
+    reads = ("describe", "journal")
+    await serve({name: getattr(handlers, name) for name in (*names, *reads)})
 
 
 if __name__ == "__main__":

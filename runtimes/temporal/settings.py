@@ -12,10 +12,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from harness.runtime import RunView
+from harness.effects import Json
+from harness.policy import Policy
+from harness.runtime import RunView, Support
+from harness.scenario import Scenario
 
 
 VARIABLE = "BAKEOFF_TEMPORAL"
+EVENT, GATE, ASK = "bakeoff.event", "bakeoff.gate", "bakeoff.ask"
+ADMIT, HAPPENED = "bakeoff.admit", "bakeoff.happened"
+
+NATIVE = (
+    *("step", "decide", "retry", "step_timeout", "gather", "now", "draw"),
+    *("sleep", "sleep_until", "invoke", "wait_for", "signal", "cancel"),
+    *("idempotent_start", "finish_timeout", "cron"),
+)
+GATED = frozenset(
+    {
+        *("concurrency", "concurrency_key", "priority", "throttle", "rate_limit", "dedupe"),
+        *("debounce", "batch", "singleton_skip", "singleton_cancel", "start_timeout"),
+        "cancel_on",
+    }
+)
+"""What a gate does: a workflow that lets the runs of a program begin."""
+EMULATIONS = GATED | {"emit", "on_failure"}
+"""What a worker loads `emulated` for."""
+CAPABILITIES: Mapping[str, Support] = {
+    **dict.fromkeys(NATIVE, Support.NATIVE),
+    **dict.fromkeys((*sorted(EMULATIONS), "triggers", "cancel_previous"), Support.EMULATED),
+}
+GOVERNS: Mapping[str, Json] = {
+    "dead_worker": "heartbeat_s",
+    "unreachable": "run_s",
+    "attempts": "retry_attempts",
+    "hang": "heartbeat_s",
+    "store": "synchronous",
+}
+"""Which setting decides what, by the kinds of `harness.signature.GOVERNS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +58,12 @@ class Timers:
     ``heartbeat_s`` is after how long a silent activity is given to another worker, ``task_s``
     the same for a workflow task, ``sticky_s`` how long a task waits for the worker that has the
     run in its cache.  ``throttle_s`` is the longest time between two heartbeats that leave the
-    SDK.  ``retry_first_s`` and ``retry_most_s`` bound the back-off of activities, which have no
-    limit of attempts.  ``slack_s`` is by how much the server may fire a timer too late, to fire
-    several at once (``history.timerProcessorMaxTimeShift``).  ``step_s`` ends any activity
-    and is above every hold; ``run_s`` ends any run, so that no ghost stays, and 0 none.
-    ``synchronous`` is SQLite's: with 1 a power cut may lose what was recorded, with 2 not.
+    SDK.  ``retry_first_s`` and ``retry_most_s`` bound the back-off of activities,
+    ``retry_attempts`` is how often one is called, 0 without limit; a death counts as an error.
+    ``slack_s`` is by how much the server may fire a timer too late, to fire several at once
+    (``history.timerProcessorMaxTimeShift``).  ``step_s`` ends any activity and is above every
+    hold; ``run_s`` ends any run, so that no ghost stays, and 0 none.  ``synchronous`` is
+    SQLite's: with 1 a power cut may lose what was recorded, with 2 not.
     """
 
     heartbeat_s: float
@@ -40,6 +74,7 @@ class Timers:
     retry_most_s: float
     slack_s: float
     settle_s: float
+    retry_attempts: int = 0
     step_s: float = 3600.0
     run_s: float = 0.0
     synchronous: int = 1
@@ -100,13 +135,37 @@ class Place:
         """Return the workflow id of a run."""
         return f"{self.prefix}{run}"
 
+    def gate(self, pool: str, program: str) -> str:
+        """Return the workflow id of the gate of a program."""
+        return f"{self.prefix}{pool}.{program}.gate"
+
+
+def uses(scenario: Scenario) -> frozenset[str]:
+    """Return what the policies of a scenario need, and ``emit`` where a program listens."""
+    listens: set[str] = {"emit"} if any(program.on for program in scenario.programs) else set()
+    return frozenset(listens).union(*(program.policy.uses for program in scenario.programs))
+
+
+def cancels(scenario: Scenario, event: str) -> list[str]:
+    """Return the programs whose runs an event may cancel."""
+    return [
+        program.name
+        for program in scenario.programs
+        if any(rule.event == event for rule in program.policy.cancel_on)
+    ]
+
+
+def life_s(policy: Policy, scale: float, timers: Timers) -> float:
+    """Return after how long the server ends a run, 0 for never."""
+    return policy.finish_timeout_s * scale if policy.finish_timeout_s else timers.run_s
+
 
 CLOSED = {
     "COMPLETED": "completed",
     "FAILED": "failed",
     "CANCELED": "cancelled",
     "TERMINATED": "cancelled",
-    "TIMED_OUT": "dead",
+    "TIMED_OUT": "failed",
 }
 STARTED = "PENDING_ACTIVITY_STATE_STARTED"
 PAUSED = ("PENDING_ACTIVITY_STATE_PAUSED", "PENDING_ACTIVITY_STATE_PAUSE_REQUESTED")

@@ -19,6 +19,7 @@ from filelock import FileLock
 from harness.cli.bench import host
 from harness.load import names
 from harness.policy import PRIMITIVES
+from harness.process import ProcessError
 from harness.runtime import Support
 
 
@@ -117,7 +118,9 @@ def proof(
     if declared in {None, Support.MISSING}:
         assert failure or not declared, "it is declared missing, and its check passes"
         words = str(failure).strip().splitlines() or [type(failure).__name__]
-        why = words[0] if failure else "its check passes"
+        # A worker that refuses the scenario says why at the end of its log.
+        said = words[-1] if isinstance(failure, ProcessError) else words[0]
+        why = said if failure else "its check passes"
         return Support.MISSING, why if declared else f"not declared; {why}"
     if failure:
         raise failure

@@ -196,7 +196,7 @@ CRON = _limited(Policy(cron="* * * * * *"), note)
 # Starts ------------------------------------------------------------------------------------
 
 
-PACE_S = 6.0
+PACE_S, RATE_S = 6.0, 60.0
 DEBOUNCE_S, DEBOUNCE_MAX_S = 10.0, 20.0
 BATCH_S = 8.0
 
@@ -204,7 +204,7 @@ CONCURRENCY = _limited(Policy(concurrency=Concurrency(limit=2)))
 CONCURRENCY_KEY = _limited(Policy(concurrency=Concurrency(limit=1, key="tenant")))
 PRIORITY = _limited(Policy(concurrency=Concurrency(limit=1), priority="rank"))
 THROTTLE = _limited(Policy(throttle=Throttle(limit=2, period_s=PACE_S)))
-RATE_LIMIT = _limited(Policy(rate_limit=RateLimit(limit=2, period_s=LONG_S)))
+RATE_LIMIT = _limited(Policy(rate_limit=RateLimit(limit=2, period_s=RATE_S)))
 DEBOUNCE = _limited(
     Policy(debounce=Debounce(period_s=DEBOUNCE_S, max_s=DEBOUNCE_MAX_S, key="doc")), note
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.runtime import Guarantee, Runtime, RunView
+from harness.signature import GOVERNS
 from runtimes.dbos.adapter import POSTGRESQL, RUNTIME
 from runtimes.dbos.native.adapter import RUNTIME as NATIVE
 from runtimes.dbos.pools import Files
@@ -20,6 +21,7 @@ def row(status: str, attempt: int = 1, waits: tuple[str, ...] = ()) -> dict[str,
         "attempt": attempt,
         "output": {"told": "ok"} if status == "SUCCESS" else None,
         "error": None,
+        "id": "w1",
         "executor": "p1",
         "queue": "runs",
         "waits": list(waits),
@@ -101,8 +103,18 @@ def test_both_databases_recover_alike(profile: str) -> None:
     """A profile differs between SQLite and PostgreSQL in what keeps the data, and no timer."""
     here: Any = RUNTIME.settings(profile)
     there: Any = POSTGRESQL.settings(profile)
-    differs = {"database", "journal_mode", "durable", "executors"}
+    differs = {"database", "journal_mode", "durable", "executors", "governs"}
     assert differs == {key for key in here.keys() | there.keys() if here.get(key) != there.get(key)}
+
+
+@pytest.mark.parametrize("runtime", [RUNTIME, POSTGRESQL], ids=lambda runtime: runtime.name)
+@pytest.mark.parametrize("profile", RUNTIME.profiles)
+def test_what_governs_recovery_is_a_setting(runtime: Runtime, profile: str) -> None:
+    """Each kind of setting has a name, and the name a value; no absence uses a run up."""
+    settings: Any = runtime.settings(profile)
+    assert set(GOVERNS.values()) == set(settings["governs"])
+    assert set(settings["governs"].values()) <= set(settings)
+    assert settings["budget_s"] is None
 
 
 @pytest.mark.parametrize("runtime", [RUNTIME, POSTGRESQL, NATIVE], ids=lambda runtime: runtime.name)

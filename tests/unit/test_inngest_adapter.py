@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from harness.engines import Found
 from harness.policy import PRIMITIVES
-from harness.runtime import Envelope, RunView
+from harness.runtime import Envelope, RuntimeUnavailableError, RunView, Support
+from harness.signature import GOVERNS
+from runtimes.inngest import adapter, emulated
+from runtimes.inngest.adapter import CLOUD, CONNECT, RUNTIME, RUNTIMES, SQLITE
+from runtimes.inngest.emulated import Letter, Letters
 from runtimes.inngest.names import FAILED, happens, started, starts
+from runtimes.inngest.server import ENGINE
 from runtimes.inngest.settings import CAPABILITIES, PROFILES
 from runtimes.inngest.view import status_of, view, waits_for
 
@@ -112,13 +120,56 @@ def test_an_event_is_delivered_to_the_wait_for_it_only():
     assert not waits_for([job("sleep")], "bakeoff/p.to.called", "called friend")
 
 
+def test_an_early_event_is_kept_once_and_sent_once():
+    """It waits for its run; a second one of its key is not taken, and nothing is sent twice."""
+    letters, sent = Letters(), []
+    for n in (1, 2):
+        letters.keep("p", Letter(run="r", event="e", step="called friend", body={"n": n}))
+    waiting = [job("pause", pause={"event": "e", "stepName": "called friend"})]
+    for jobs in ([job("edge")], waiting, waiting):
+        letters.deliver("p", {"r": jobs}, sent.extend)
+    assert [{"n": 1}] == sent
+
+
 def test_every_primitive_is_declared():
-    """What is not declared would be skipped without a reason."""
+    """What is not declared would be skipped; what is emulated is what the emulation says."""
     assert not set(PRIMITIVES) - set(CAPABILITIES)
+    assert {*emulated.PRIMITIVES} == {
+        name for name, support in CAPABILITIES.items() if support is Support.EMULATED
+    }
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+def test_each_signature_has_its_setting(runtime, profile):
+    """What governs is one of the settings shown; each edition has its own."""
+    settings = runtime.settings(profile)
+    assert set(GOVERNS.values()) == set(settings["governs"])
+    assert set(settings["governs"].values()) <= set(settings)
+
+
+def test_what_governs_a_run_that_stands_still():
+    """Over HTTP a connection breaks at once; who dialled has a lease; what is in memory is lost."""
+    kinds = [one.settings("fast")["governs"]["dead_worker"] for one in (RUNTIME, CONNECT, SQLITE)]
+    assert ["retry_backoff_s", "connect_request_lease_s", "store"] == kinds
+
+
+def test_the_budget_is_the_sum_of_the_waits():
+    """Without a worker each attempt fails at once, so only the waits between them take time."""
+    budgets = {name: profile.budget_s for name, profile in PROFILES.items()}
+    assert {"default": 225.0, "fast": 20.0, "safe": 87525.0} == budgets
+
+
+def test_the_cloud_is_not_measured_without_an_address(monkeypatch):
+    """Its row says what to set, and a binary on this machine does not stand in for it."""
+    here = Found(engine=ENGINE, source="cache", path=Path("inngest"))
+    monkeypatch.setattr(adapter, "_found", lambda: (here, "0"))
+    assert RUNTIME.version()
+    with pytest.raises(RuntimeUnavailableError, match=ENGINE.env_address):
+        CLOUD.version()
 
 
 def test_default_profile_changes_nothing_of_recovery():
     """Only the number of held steps differs from the vendor's values."""
     assert PROFILES["default"].flags == ["--queue-workers", "2000"]
     assert PROFILES["default"].retries is None
-    assert PROFILES["default"].finish_s is None

@@ -6,11 +6,27 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from harness.runtime import Runtime, RuntimeUnavailableError
+from harness.load import load_scenario
+from harness.policy import PRIMITIVES, CancelOn, Concurrency, Policy
+from harness.program import sleep
+from harness.runtime import Runtime, RuntimeUnavailableError, Support
+from harness.scenario import Program, Scenario
+from harness.signature import GOVERNS
 from runtimes.temporal import adapter
 from runtimes.temporal.adapter import RUNTIME
 from runtimes.temporal.native.adapter import RUNTIME as NATIVE
-from runtimes.temporal.settings import PROFILES, VARIABLE, Place, named, view
+from runtimes.temporal.settings import (
+    EMULATIONS,
+    GATED,
+    PROFILES,
+    VARIABLE,
+    Place,
+    cancels,
+    life_s,
+    named,
+    uses,
+    view,
+)
 
 
 HELD = {"state": "PENDING_ACTIVITY_STATE_STARTED", "attempt": 1, "lastWorkerIdentity": "w-1"}
@@ -31,7 +47,7 @@ PLACE = Place(
         ({"status": "FAILED"}, "failed", "no"),
         ({"status": "CANCELED"}, "cancelled", "no"),
         ({"status": "TERMINATED"}, "cancelled", "no"),
-        ({"status": "TIMED_OUT"}, "dead", "no"),
+        ({"status": "TIMED_OUT"}, "failed", "no"),
         ({"status": "NOT_FOUND"}, "unknown", "unknown"),
         ({"status": "UNAVAILABLE"}, "unknown", "unknown"),
         ({"status": "RUNNING", "task": {"attempt": 1}, "begun": False}, "queued", "yes"),
@@ -104,11 +120,63 @@ def test_safe_loses_nothing_and_suspects_nobody_sooner():
     assert ["journal_mode=wal", "synchronous=2"] == RUNTIME.settings("safe")["sqlite"]
 
 
+@pytest.mark.parametrize("profile", RUNTIME.profiles)
+def test_each_signature_has_its_setting(profile):
+    """What governs is one of the settings shown, and no run outlives its own end."""
+    settings = RUNTIME.settings(profile)
+
+    assert set(GOVERNS.values()) == set(settings["governs"])
+    assert set(settings["governs"].values()) <= set(settings)
+    assert (settings["run_s"] or None) == settings["budget_s"]
+
+
+def test_every_primitive_is_declared():
+    """Nothing is left open, and what loads an emulation is not called native."""
+    assert set(PRIMITIVES) <= set(RUNTIME.capabilities)
+    assert {Support.EMULATED} == {RUNTIME.capabilities[name] for name in EMULATIONS}
+
+
+def test_emulations_are_loaded_only_for_what_needs_them():
+    """A plain program needs no gate; a listener needs none either, but somebody to tell it."""
+
+    async def body(arg):
+        await sleep("nap", arg)
+
+    plain = Program(name="plain", body=body)
+    limited = Program(
+        name="limited",
+        body=body,
+        policy=Policy(
+            concurrency=Concurrency(limit=1), cancel_on=(CancelOn(event="e", match="k"),)
+        ),
+    )
+    told = Scenario(name="s", programs=(plain, Program(name="p", body=body, on=("e",))), world={})
+    gated = Scenario(name="s", programs=(plain, limited), world={})
+
+    assert not uses(load_scenario("scenarios.migration:SCENARIO")) & EMULATIONS
+    assert {"emit"} == uses(told)
+    assert {"concurrency", "cancel_on"} == uses(gated) <= GATED
+    assert (["limited"], []) == (cancels(gated, "e"), cancels(gated, "other"))
+
+
+def test_a_run_ends_by_its_policy_or_by_its_profile():
+    """The policy's time is the scenario's; without one the profile's end holds."""
+    safe = PROFILES["safe"]
+
+    assert 2.0 == life_s(Policy(finish_timeout_s=20.0), 0.1, safe)
+    assert (7200.0, 0.0) == (life_s(Policy(), 0.1, safe), life_s(Policy(), 0.1, PROFILES["fast"]))
+
+
 def test_native_differs_in_its_worker_only():
-    """Hand-written workflows stand in a column of their own, with the scenarios they are for."""
+    """Hand-written workflows stand in a column of their own, and promise what they use."""
     assert "temporal-native" == NATIVE.name
+    assert {Support.NATIVE} == set(NATIVE.capabilities.values())
     assert NATIVE == replace(
-        RUNTIME, name=NATIVE.name, module=NATIVE.module, scenarios=NATIVE.scenarios
+        RUNTIME,
+        name=NATIVE.name,
+        module=NATIVE.module,
+        scenarios=NATIVE.scenarios,
+        capabilities=NATIVE.capabilities,
     )
 
 

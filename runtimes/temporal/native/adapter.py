@@ -1,5 +1,6 @@
-"""The column of hand-written workflows; all but its worker is the portable column's."""
+"""The column of hand-written workflows; they use four commands."""
 
+from harness.runtime import Support
 from runtimes.temporal.adapter import Temporal
 
 
@@ -7,4 +8,5 @@ RUNTIME = Temporal(
     name="temporal-native",
     module="runtimes.temporal.native.worker",
     scenarios=("migration", "fan_out", "webhook"),
+    capabilities=dict.fromkeys(("step", "decide", "gather", "sleep"), Support.NATIVE),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from temporalio import activity, workflow
 
 from runtimes.support import providers
-from runtimes.temporal.worker import OPTIONS
+from runtimes.temporal.child import OPTIONS
 
 
 ACTIVITIES = [activity.defn(effect) for effect in providers.EFFECTS]

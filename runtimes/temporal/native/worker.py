@@ -25,11 +25,13 @@ from temporalio.worker import (
 from harness.program import AFTER_ACK, FINALIZE
 from harness.runtime import Envelope
 from runtimes.support.port import RUN, calling, ended, recorded
+from runtimes.temporal.child import WORLD
 from runtimes.temporal.native.fan_out import Fulfil
 from runtimes.temporal.native.migration import Migrate
 from runtimes.temporal.native.steps import ACTIVITIES
 from runtimes.temporal.native.webhook import Dispatch
-from runtimes.temporal.worker import WORLD, report, work
+from runtimes.temporal.runs import report
+from runtimes.temporal.worker import work
 
 
 HEADER = "bakeoff"

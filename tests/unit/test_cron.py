@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runtimes.embedded.cron import Cron, CronError
+from runtimes.support.cron import Cron, CronError
 
 
 def _after(text: str, moment: str) -> str:

@@ -1,0 +1,1 @@
+"""Products in the setting that a published bug is about."""
