@@ -12,18 +12,18 @@ import logging
 import sqlite3
 import time
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from dbos import DBOS, DBOSClient
+from dbos import DBOS, DBOSClient, DebouncerClient
 from sqlalchemy.pool import NullPool
 
 from harness.effects import Json
 from harness.rpc import serve
-from runtimes.dbos.profiles import APPLICATION, QUEUE
+from runtimes.dbos.starts import APPLICATION, QUEUE
 
 
 BUSY_S = 30
@@ -60,14 +60,23 @@ def opened(url: str) -> tuple[DBOSClient, sa.Engine]:
     return DBOSClient(system_database_engine=engine, application_name=APPLICATION), engine
 
 
-def create(url: str, settings: Mapping[str, Any]) -> None:
-    """Make the migrated database that each pool's is a copy of, with the queue in it."""
+def create(url: str, journal: str | None) -> None:
+    """Make the migrated database that each pool's is a copy of."""
     DBOS.migrate(url)
-    client, engine = opened(url)
-    if journal := settings.get("journal_mode"):
-        with engine.connect() as connection:
+    if journal:
+        with opened(url)[1].connect() as connection:
             connection.exec_driver_sql(f"PRAGMA journal_mode={journal}")
-    client.register_queue(QUEUE, polling_interval_sec=settings["queue_poll_s"])
+
+
+def declare(
+    url: str, queues: list[dict[str, Any]], poll_s: float, schedules: list[dict[str, Any]]
+) -> None:
+    """Register what a pool's programs come by, before its first worker looks."""
+    client, _ = opened(url)
+    for queue in queues:
+        client.register_queue(**queue, polling_interval_sec=poll_s)
+    for schedule in schedules:
+        client.create_schedule(**schedule)
 
 
 def take_over(url: str, executor: str) -> None:
@@ -85,22 +94,27 @@ def take_over(url: str, executor: str) -> None:
         client.resume_workflows(runs, queue_name=queue)
 
 
-def enqueue(url: str, starts: Sequence[tuple[str, dict[str, Any], Json]]) -> None:
-    """Enqueue runs in one transaction; one that exists is left alone."""
+def enqueue(url: str, starts: Sequence[dict[str, Any]]) -> None:
+    """Enqueue workflows; one that exists is left alone.
+
+    What may be merged with another has a transaction of its own, all others share one.
+    """
     client, engine = opened(url)
+    alone = []
     with engine.begin() as connection:
-        for program, envelope, arg in starts:
-            client.enqueue_in_transaction(
-                connection,
-                {
-                    "workflow_name": program,
-                    "queue_name": QUEUE,
-                    "workflow_id": envelope["run"],
-                    "app_version": APPLICATION,
-                },
-                envelope,
-                arg,
+        for start in starts:
+            if start.get("debounce") or "duplication_policy" in start["options"]:
+                alone.append(start)
+            else:
+                client.enqueue_in_transaction(connection, start["options"], *start["args"])
+    for start in alone:
+        if calm := start.get("debounce"):
+            debouncer = DebouncerClient(
+                client, start["options"], debounce_timeout_sec=calm["most_s"]
             )
+            debouncer.debounce(calm["key"], calm["period_s"], *start["args"])
+        else:
+            client.enqueue(start["options"], *start["args"])
 
 
 def waits(engine: sa.Engine, runs: Sequence[str]) -> dict[str, list[str]]:
@@ -122,21 +136,30 @@ def waits(engine: sa.Engine, runs: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def look(url: str, runs: Sequence[str]) -> dict[str, Any]:
-    """Return a row for each run that exists."""
+def look(url: str, runs: Sequence[str], debounced: Sequence[str]) -> dict[str, Any]:
+    """Return a row for each run that exists; a debounced one is the last that was asked for."""
     client, engine = opened(url)
     waiting = waits(engine, runs)
+    found = {
+        row.workflow_id: row
+        for row in client.list_workflows(workflow_ids=list(runs), load_input=False)
+    }
+    if debounced:
+        for row in client.list_workflows(name=list(debounced)):
+            if row.input and (run := row.input["args"][0]["run"]) in runs:
+                found[run] = row
     return {
-        row.workflow_id: {
+        run: {
             "status": row.status,
             "attempt": row.recovery_attempts or 0,
             "output": row.output,
             "error": None if row.error is None else repr(row.error),
+            "id": row.workflow_id,
             "executor": row.executor_id,
             "queue": row.queue_name,
             "waits": waiting.get(row.workflow_id, []),
         }
-        for row in client.list_workflows(workflow_ids=list(runs), load_input=False)
+        for run, row in found.items()
     }
 
 
@@ -171,6 +194,7 @@ async def main() -> None:
     await serve(
         {
             "prepare": lambda **given: asyncio.to_thread(create, **given),
+            "open": lambda **given: asyncio.to_thread(declare, **given),
             "take_over": lambda **given: asyncio.to_thread(take_over, **given),
             "submit": lambda **given: asyncio.to_thread(enqueue, **given),
             "inspect": lambda **given: asyncio.to_thread(look, **given),

@@ -7,17 +7,19 @@ There are the vendor's settings, those that make it quick, and those for work th
 from collections.abc import Mapping
 
 from harness.effects import Json
+from harness.policy import PRIMITIVES
 from harness.program import AFTER_ACK, FINALIZE
 from harness.runtime import Support, Witness
+from runtimes.dbos.starts import APPLICATION
 
 
-APPLICATION = "bakeoff"
-QUEUE = "runs"
-
+EMULATIONS = (
+    *("emit", "triggers", "cancel_on", "cancel_previous", "singleton_cancel", "rate_limit"),
+    *("dedupe", "batch", "start_timeout", "on_failure"),
+)
 CAPABILITIES: Mapping[str, Support] = {
-    **dict.fromkeys(("step", "decide", "sleep", "invoke", "wait_for"), Support.NATIVE),
-    **dict.fromkeys(("gather", "cancel"), Support.NATIVE),
-    **dict.fromkeys(("sleep_until", "emit", "now", "draw"), Support.EMULATED),
+    **dict.fromkeys(("decide", *PRIMITIVES), Support.NATIVE),
+    **dict.fromkeys(EMULATIONS, Support.EMULATED),
 }
 WITNESS: Mapping[str, Witness] = {
     **dict.fromkeys(("before_effect", "after_effect"), Witness.WORLD),
@@ -30,7 +32,10 @@ CONFIG: Mapping[str, Json] = {
     "application_version": APPLICATION,
     "log_level": "WARNING",
 }
+# A run waits in the database for workers to come: no absence uses anything up, and each time that
+# a worker begins it counts.
 DEFAULT: Mapping[str, Json] = {
+    "budget_s": None,
     "settle_s": 60.0,
     "hang_timer_s": None,
     "queue_poll_s": 1.0,
@@ -84,6 +89,12 @@ SAFE: Mapping[str, Json] = {
         "timeout_seconds": 120.0,
     },
 }
+GOVERNS: Mapping[str, Json] = {
+    "dead_worker": "executors",
+    "unreachable": "executors",
+    "attempts": "max_recovery_attempts",
+    "hang": "hang_timer_s",
+}
 PROFILES = {"default": DEFAULT, "fast": FAST, "safe": SAFE}
 
 # SQLite's WAL because a sweep otherwise waits for the disk, 2 to 3 times as long.  DBOS leaves
@@ -92,6 +103,7 @@ SQLITE: Mapping[str, Mapping[str, Json]] = {
     name: {
         "database": "sqlite, a file for each pool",
         "journal_mode": "wal" if name == "fast" else "delete",
+        "governs": {**GOVERNS, "store": "journal_mode"},
         "executors": "one id for all workers of a pool; a new one takes over when it starts",
     }
     for name in PROFILES
@@ -100,6 +112,7 @@ POSTGRES: Mapping[str, Mapping[str, Json]] = {
     name: {
         "database": "postgresql, a database for each pool",
         "durable": name != "fast",
+        "governs": {**GOVERNS, "store": "durable"},
         "executors": "an id for each worker; runs of former ones are resumed for a new one",
     }
     for name in PROFILES

@@ -35,7 +35,7 @@ def view(run: str, row: Mapping[str, Any] | None, *, staffed: bool) -> RunView:
         run=run,
         status=status,
         output=row["output"],
-        engine_id=run,
+        engine_id=str(row["id"]),
         attempt=attempt,
         moves=moves,
         detail={key: row[key] for key in ("status", "executor", "queue", "error", "waits")},

@@ -8,7 +8,7 @@ from typing import Any, cast
 from dbos import DBOS, StepOptions
 
 from harness.program import AFTER_ACK
-from runtimes.dbos.worker import SETTINGS, WORLD
+from runtimes.dbos.ops import SETTINGS, WORLD
 from runtimes.support.port import RUN, calling, recorded
 
 

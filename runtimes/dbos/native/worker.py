@@ -11,7 +11,8 @@ from harness.runtime import Envelope
 from runtimes.dbos.native.fan_out import fulfil
 from runtimes.dbos.native.migration import migrate
 from runtimes.dbos.native.webhook import dispatch
-from runtimes.dbos.worker import WORLD, Flow, serve
+from runtimes.dbos.ops import WORLD, Flow
+from runtimes.dbos.worker import serve
 from runtimes.support.port import RUN, ended
 
 
