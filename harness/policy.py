@@ -35,7 +35,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concurrency:
-    """At most ``limit`` runs (of a key) are in progress; the others wait, and none is lost."""
+    """At most ``limit`` runs (of a key) are at work at once; the others wait, and none is lost.
+
+    Whether a run keeps its place between two steps is the engine's own choice; the conformance
+    suite records which it is.
+    """
 
     limit: int
     key: str = ""

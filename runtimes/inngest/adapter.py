@@ -6,7 +6,7 @@ import os
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 
@@ -14,11 +14,13 @@ import httpx
 
 from harness.effects import Json
 from harness.engines import EngineError, Found, locate
+from harness.observer import Observer
 from harness.process import Address, Site
 from harness.program import AFTER_ACK, FINALIZE
 from harness.runtime import Dial, Guarantee, Kind, RuntimeUnavailableError, Support, Witness
 from runtimes.inngest.api import PATIENCE_S, Api
 from runtimes.inngest.backend import InngestBackend
+from runtimes.inngest.observer import observing
 from runtimes.inngest.server import ENGINE
 from runtimes.inngest.settings import CAPABILITIES, CONNECT_LEASE_S, PROFILES
 from runtimes.inngest.stores import Keys, Started, Store, started
@@ -38,10 +40,16 @@ WITNESS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inngest:
-    """One edition of the Inngest server, with its Python SDK."""
+    """One edition of the Inngest server, with its Python SDK.
+
+    ``store`` is None for a deployment that somebody else runs; ``module`` is the worker's;
+    ``scenarios`` are those that it can run, ``None`` for all.
+    """
 
     name: str
-    store: Store
+    store: Store | None
+    module: str = "runtimes.inngest.worker"
+    scenarios: Sequence[str] | None = None
     dial: Dial = Dial.SERVER
     kind: Kind = Kind.SERVER
     guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
@@ -52,13 +60,22 @@ class Inngest:
 
     def version(self) -> str:
         """Return the versions of the server and of the SDK."""
-        found, sdk = _found()
+        found, sdk = self._found()
         return f"inngest {found.version or f'at {found.address}'}, inngest-py {sdk}"
 
     def settings(self, profile: str) -> Mapping[str, Json]:
         """Return what governs recovery."""
-        chosen: dict[str, Json] = {**PROFILES[profile].to_json(), "store": str(self.store)}
+        governs = PROFILES[profile].governs
+        if self.store in {Store.MEMORY, Store.SQLITE}:
+            # What nothing moves any more has lost its jobs with a server.
+            governs["dead_worker"] = "store"
+        chosen: dict[str, Json] = {
+            **PROFILES[profile].to_json(),
+            "store": str(self.store or "unknown"),
+            "governs": governs,
+        }
         if self.dial is Dial.WORKER:
+            governs["dead_worker"] = "connect_request_lease_s"
             chosen["settle_s"] = PROFILES[profile].settle_s + CONNECT_LEASE_S
             chosen |= {"connect_request_lease_s": CONNECT_LEASE_S, "http_timeout_s": None}
         return chosen
@@ -66,10 +83,10 @@ class Inngest:
     @contextmanager
     def start(self, site: Site, profile: str) -> Iterator[InngestBackend]:
         """Start the server with its databases, or use the deployment that the environment names."""
-        found, _ = _found()
+        found, _ = self._found()
         chosen = PROFILES[profile]
         with ExitStack() as stack:
-            if found.path:
+            if found.path and self.store:
                 server = stack.enter_context(started(site, found.path, self.store, chosen))
             else:
                 server = _deployment(site, found)
@@ -83,6 +100,7 @@ class Inngest:
             yield InngestBackend(
                 place=place,
                 profile=chosen,
+                module=self.module,
                 api=Api(stack.enter_context(http), server.keys, server.revive),
                 threads=stack.enter_context(threads),
                 interface=server.api,
@@ -90,6 +108,22 @@ class Inngest:
                 servers=server.servers,
                 databases=server.databases,
             )
+
+    def observe(self) -> AbstractContextManager[Observer]:
+        """Look at the deployment that the environment names."""
+        return observing()
+
+    def _found(self) -> tuple[Found, str]:
+        """Return the server to use and the version of the SDK, which is not imported."""
+        found, sdk = _found()
+        if self.store is None and found.address is None:
+            msg = (
+                f"{self.name}: no deployment is named; set {ENGINE.env_address}=HOST:PORT (plain "
+                f"HTTP; Inngest's own cloud takes TLS only) and, where it has keys, "
+                f"INNGEST_EVENT_KEY and INNGEST_SIGNING_KEY"
+            )
+            raise RuntimeUnavailableError(msg)
+        return found, sdk
 
 
 def _deployment(site: Site, found: Found) -> Started:
@@ -125,4 +159,5 @@ DEV = Inngest(name="inngest-dev", store=Store.MEMORY)
 SQLITE = Inngest(name="inngest-sqlite", store=Store.SQLITE)
 RUNTIME = Inngest(name="inngest-redis-pg", store=Store.REDIS)
 CONNECT = Inngest(name="inngest-connect", store=Store.REDIS, dial=Dial.WORKER)
-RUNTIMES = (DEV, SQLITE, RUNTIME, CONNECT)
+CLOUD = Inngest(name="inngest-cloud", store=None, dial=Dial.WORKER)
+RUNTIMES = (DEV, SQLITE, RUNTIME, CONNECT, CLOUD)

@@ -16,23 +16,14 @@ from harness.effects import Json
 from harness.process import Address, Link, Process, Service, WorkerSpec
 from harness.runtime import Envelope, JournalEntry, RunView, Start
 from runtimes.inngest.api import Api, InngestError
+from runtimes.inngest.emulated import Letter, Letters
 from runtimes.inngest.names import app, happens, reaches, started, starts
 from runtimes.inngest.settings import Profile
-from runtimes.inngest.view import ENDS, Job, Node, view, waits_for
+from runtimes.inngest.view import ENDS, Job, Node, view
 from runtimes.support.confine import Place
 
 
 ATTACH_S = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """An event that a run is to get once the server says that it waits for it."""
-
-    run: str
-    event: str
-    step: str
-    body: Mapping[str, Json]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +32,8 @@ class InngestBackend:
 
     place: Place
     profile: Profile
+    module: str
+    """The worker's."""
     api: Api
     threads: ThreadPoolExecutor
     interface: Address
@@ -52,8 +45,7 @@ class InngestBackend:
     apps: dict[str, str] = field(default_factory=dict)
     starters: dict[tuple[str, str], str] = field(default_factory=dict)
     """The run that an event starts in a function, by the server's ids."""
-    letters: dict[str, list[Letter]] = field(default_factory=dict)
-    taken: dict[tuple[str, str], Letter] = field(default_factory=dict)
+    letters: Letters = field(default_factory=Letters)
 
     def _link(self, what: str, pool: str, make: Callable[[str], Link]) -> Link:
         """Return a link of a pool, which is made once: what the server registers stays true."""
@@ -73,9 +65,8 @@ class InngestBackend:
             "production": bool(self.api.keys.signing),
             "connect": str(self._out("gateway", pool, dials)) if dials else "",
             "retries": self.profile.retries,
-            "finish_s": self.profile.finish_s,
         }
-        argv = [sys.executable, "-m", "runtimes.inngest.worker", pool, json.dumps(settings)]
+        argv = [sys.executable, "-m", self.module, pool, json.dumps(settings)]
         env = {**self.api.keys.environment, "BAKEOFF_SCENARIO": scenario}
         return WorkerSpec(argv=argv, env=env)
 
@@ -123,14 +114,7 @@ class InngestBackend:
         data: Json = {"run": run, "key": key, "arg": payload}
         body: dict[str, Json] = {"name": name, "data": data}
         letter = Letter(run=run, event=name, step=f"{event} {key}", body=body)
-        if self.taken.setdefault((run, letter.step), letter) is letter:  # the first one counts
-            self.letters.setdefault(envelope.pool, []).append(letter)
-
-    def _deliver(self, pool: str, jobs: Mapping[str, Sequence[Job] | None]) -> None:
-        for letter in list(self.letters.get(pool, ())):
-            if waits_for(jobs.get(letter.run) or (), letter.event, letter.step):
-                self.api.send([letter.body])
-                self.letters[pool].remove(letter)
+        self.letters.keep(envelope.pool, letter)
 
     def cancel(self, pool: str, runs: Sequence[str]) -> None:
         """Stop runs and their children."""
@@ -152,7 +136,7 @@ class InngestBackend:
             live = [run for run in runs if run in nodes and nodes[run]["status"] not in ENDS]
             asked = self.threads.map(lambda run: self._jobs(nodes[run]), live)
             jobs = dict(zip(live, asked, strict=True))
-            self._deliver(pool, jobs)
+            self.letters.deliver(pool, jobs, self.api.send)
         except InngestError as error:
             return [
                 RunView(run=run, status="unknown", detail={"error": str(error)}) for run in runs

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -20,29 +19,10 @@ from inngest._internal.server_lib import Cancel  # the SDK takes it, and does no
 from harness.effects import Json
 from harness.policy import CancelOn, Policy
 from harness.program import FailedError, ProgramError, play
-from harness.scenario import Program, Scenario
-from harness.worker import WorldClient
+from harness.scenario import Program
 from runtimes.inngest.names import FAILED, app, happens, started, starts
-from runtimes.inngest.ops import Functions, InngestOps, whole
-from runtimes.inngest.reports import Reports
-
-
-BUDGET = 4
-"""How often the server repeats a step, unless it is told otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """What all functions of a worker share; ``budget`` and ``finish_s`` are the profile's."""
-
-    name: str
-    scenario: Scenario
-    client: inngest.Inngest
-    world: WorldClient
-    reports: Reports
-    budget: int | None
-    finish_s: float | None
-    functions: Functions = field(default_factory=dict)
+from runtimes.inngest.ops import InngestOps, Pool, whole
+from runtimes.inngest.settings import RETRIES
 
 
 def functions(pool: Pool) -> list[inngest.Function[Any]]:
@@ -77,18 +57,17 @@ def declared(pool: Pool, policy: Policy) -> dict[str, Any]:
 
     at_most: dict[str, Any] = {
         "retries": pool.budget,
-        "priority": inngest.Priority(run=key) if (key := _field(policy.priority)) else None,
+        "priority": _priority(policy.priority),
         "cancel": [_cancel(pool.name, on) for on in policy.cancel_on] or None,
     }
-    finish = pool.finish_s and whole(pool.finish_s)
-    if policy.finish_timeout_s:
-        finish = span(policy.finish_timeout_s)
     at_most["timeouts"] = inngest.Timeouts(
         start=span(policy.start_timeout_s) if policy.start_timeout_s else None,
-        finish=finish or None,
+        finish=span(policy.finish_timeout_s) if policy.finish_timeout_s else None,
     )
     if retry := policy.retry:
-        at_most["retries"] = max(BUDGET if pool.budget is None else pool.budget, retry.attempts - 1)
+        at_most["retries"] = max(
+            RETRIES if pool.budget is None else pool.budget, retry.attempts - 1
+        )
     if one := policy.concurrency:
         at_most["concurrency"] = [inngest.Concurrency(limit=one.limit, key=_field(one.key))]
     if pace := policy.throttle:
@@ -115,6 +94,14 @@ def declared(pool: Pool, policy: Policy) -> dict[str, Any]:
     return at_most
 
 
+def _priority(key: str) -> inngest.Priority | None:
+    """Return the seconds by which a run goes before those that were asked for with it.
+
+    The server ignores a value that is no integer, and numbers of events are none.
+    """
+    return inngest.Priority(run=f"int({_field(key)})") if key else None
+
+
 def _field(key: str) -> str | None:
     return f"event.data.arg.{key}" if key else None
 
@@ -133,9 +120,7 @@ def _body(pool: Pool, program: Program) -> Callable[[inngest.Context], Awaitable
         envelope, arg = given[0]
         if program.policy.batch:
             arg = {"batch": [arg for _, arg in given]}
-        ops = InngestOps(
-            context, envelope, program.policy, pool.world, pool.reports, pool.functions
-        )
+        ops = InngestOps(context, envelope, program.policy, pool)
         try:
             return await play(program.body, arg, ops)
         except (FailedError, ProgramError) as error:  # a retry would not mend it

@@ -14,7 +14,9 @@ import math
 import random
 import time
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +26,7 @@ from harness.effects import Json
 from harness.policy import Policy
 from harness.program import AFTER_ACK, Command, Emit, Invoke, One, Step, WaitFor
 from harness.runtime import Envelope
+from harness.scenario import Scenario
 from harness.worker import WorldClient, WorldError, child_envelope
 from runtimes.inngest.names import happens, reaches
 from runtimes.inngest.reports import Reports
@@ -32,7 +35,23 @@ from runtimes.inngest.reports import Reports
 ROUNDED_S = 0.5
 """The server rounds what is left of a sleep to whole seconds, so it may wake so much too early."""
 
-Functions = dict[str, inngest.Function[Any]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What all functions of a worker share; ``budget`` is how often the profile retries."""
+
+    name: str
+    scenario: Scenario
+    client: inngest.Inngest
+    world: WorldClient
+    reports: Reports
+    budget: int | None
+    within: Within
+    """Ends what takes longer, where a program asks for that."""
+    functions: dict[str, inngest.Function[Any]] = field(default_factory=dict)
+
+
+Within = Callable[[float | None], AbstractAsyncContextManager[object]]
 
 
 def whole(duration_s: float) -> timedelta:
@@ -44,18 +63,12 @@ class InngestOps:
     """One request for a run."""
 
     def __init__(
-        self,
-        context: inngest.Context,
-        envelope: Envelope,
-        policy: Policy,
-        world: WorldClient,
-        reports: Reports,
-        functions: Functions,
+        self, context: inngest.Context, envelope: Envelope, policy: Policy, pool: Pool
     ) -> None:
-        """Serve a request; ``functions`` are the programs, by name."""
+        """Serve a request for a run of ``pool``."""
         self.armed = frozenset(envelope.armed)
         self._context, self._envelope, self._policy = context, envelope, policy
-        self._world, self._reports, self._functions = world, reports, functions
+        self._pool, self._reports = pool, pool.reports
         self._aside: list[asyncio.Task[None]] | None = None
 
     async def step(self, command: Step) -> dict[str, Json]:
@@ -66,8 +79,8 @@ class InngestOps:
     async def _perform(self, command: Step) -> dict[str, Json]:
         limit_s = self._policy.step_timeout_s
         try:
-            async with asyncio.timeout(limit_s and limit_s * self._envelope.time_scale):
-                reply = await self._world.perform(self._envelope, command)
+            async with self._pool.within(limit_s and limit_s * self._envelope.time_scale):
+                reply = await self._pool.world.perform(self._envelope, command)
         except (WorldError, TimeoutError) as error:
             retry, done = self._policy.retry, self._context.attempt + 1
             if retry is None:
@@ -104,7 +117,7 @@ class InngestOps:
         """Call a child function."""
         child = child_envelope(self._envelope, command.name)
         data: dict[str, Any] = {"envelope": child.to_json(), "arg": command.arg}
-        function = self._functions[command.program]
+        function = self._pool.functions[command.program]
         output: Json = await self._context.step.invoke(command.name, function=function, data=data)
         return output
 

@@ -13,6 +13,8 @@ import os
 import socket
 import sys
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,9 +26,11 @@ import uvicorn
 
 from inngest.connect import ConnectionState
 
+from harness.scenario import Scenario
 from harness.worker import WorldClient, announce, scenario
-from runtimes.inngest.functions import Pool, functions
+from runtimes.inngest.functions import functions
 from runtimes.inngest.names import app
+from runtimes.inngest.ops import Pool, Within
 from runtimes.inngest.reports import Reports
 
 
@@ -43,15 +47,25 @@ def pool(name: str, settings: dict[str, Any]) -> Pool:
         is_production=settings["production"],
         logger=logging.getLogger("inngest"),
     )
+    chosen = scenario()
     return Pool(
         name=name,
-        scenario=scenario(),
+        scenario=chosen,
         client=client,
         world=world,
         reports=Reports(world, settings["api"]),
         budget=settings["retries"],
-        finish_s=settings["finish_s"],
+        within=_limit(chosen),
     )
+
+
+def _limit(chosen: Scenario) -> Within:
+    """Return what ends a step, loaded where a program asks for it."""
+    if not any(program.policy.step_timeout_s for program in chosen.programs):
+        return nullcontext
+    from runtimes.inngest.emulated import within  # noqa: PLC0415 - only where it is used
+
+    return within
 
 
 async def http(client: inngest.Inngest, programs: Functions) -> None:
@@ -77,11 +91,11 @@ async def connect(client: inngest.Inngest, programs: Functions, gateway: str) ->
     await serving
 
 
-async def main() -> None:
-    """Serve by the transport that the settings name."""
+async def work(declare: Callable[[Pool], Functions]) -> None:
+    """Serve what is declared for the pool, by the transport that the settings name."""
     settings = json.loads(sys.argv[2])
     shared = pool(sys.argv[1], settings)
-    programs = functions(shared)
+    programs = declare(shared)
     if settings["connect"]:
         await connect(shared.client, programs, settings["connect"])
     else:
@@ -89,4 +103,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(work(functions))

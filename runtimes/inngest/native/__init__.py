@@ -1,0 +1,1 @@
+"""Inngest as its users write it: functions by hand, no portable program."""
