@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 import httpx
@@ -129,6 +130,18 @@ def named(engine: Engine) -> Address:
     return found.address
 
 
+def needs(module: str, extra: str) -> None:
+    """Return if the SDK is installed that a child needs; it is not imported here.
+
+    Raises:
+        RuntimeUnavailableError: it is not.
+
+    """
+    if find_spec(module) is None:
+        msg = f"{extra}: its SDK is not installed; run: pip install 'bakeoff[{extra}]'"
+        raise RuntimeUnavailableError(msg)
+
+
 @contextmanager
 def answering(name: str, place: object, variable: str) -> Iterator[None]:
     """Make one clear error of whatever a stranger at that place answers, or does not.
@@ -140,7 +153,8 @@ def answering(name: str, place: object, variable: str) -> Iterator[None]:
     try:
         yield
     except (httpx.HTTPError, RpcError, OSError, KeyError, TypeError, ValueError) as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:SAID]
+        # What a child died of is in its last words.
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[-SAID:]}"
         msg = f"{name} at {place} does not answer as one ({said}); correct {variable}"
         raise RuntimeUnavailableError(msg) from error
 

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,32 +38,40 @@ class Looks:
     """The methods of the child, for one database."""
 
     def __init__(self, url: str) -> None:
-        """Open it as the harness's client does."""
-        opening: tuple[DBOSClient, sa.Engine] = opened(url)
-        self._client, self._engine = opening
-        self._sqlite = self._engine.dialect.name == "sqlite"
+        """Prepare; the first call opens it, so that what is wrong with it is an answer."""
+        self._url = url
+
+    @cached_property
+    def _opened(self) -> tuple[DBOSClient, sa.Engine, bool]:
+        client, engine = opened(self._url)
+        return client, engine, engine.dialect.name == "sqlite"
 
     def others(self) -> int | None:
         """Return how many others are connected; nobody can tell of a file.
 
         A worker stays connected as long as it lives, because it listens.
         """
-        with self._engine.connect() as connection:
-            if self._sqlite:
+        _, engine, is_file = self._opened
+        with engine.connect() as connection:
+            if is_file:
                 connection.execute(sa.text("SELECT COUNT(*) FROM workflow_status"))
                 return None
             return int(connection.execute(sa.text(OTHERS)).scalar_one())
 
     def runs(self) -> list[dict[str, Any]]:
         """Return a row for each run that has not ended, or that was given up."""
-        rows = self._client.list_workflows(status=OPEN, load_input=False, load_output=False)
+        client, engine, is_file = self._opened
+        rows = client.list_workflows(status=OPEN, load_input=False, load_output=False)
+        if not rows:
+            return []
         runs = [row.workflow_id for row in rows]
-        schema = "" if self._sqlite else "dbos."
+        schema = "" if is_file else "dbos."
         steps = sa.text(STEPS.format(schema=schema))
-        with self._engine.connect() as connection:
+        with engine.connect() as connection:
             asked = steps.bindparams(sa.bindparam("runs", expanding=True))
-            ended = dict(connection.execute(asked, {"runs": runs}).tuples().all())
-        waiting = waits(self._engine, runs)
+            told = connection.execute(asked, {"runs": runs}).all()
+            ended: dict[str, int | None] = {row[0]: row[1] for row in told}
+        waiting = waits(engine, runs)
         now_ms = time.time() * 1000
         return [
             {
@@ -82,7 +91,7 @@ class Looks:
 
     def resume(self, run: str, queue: str | None) -> None:
         """Give a run to whoever takes from its queue; completed steps are kept."""
-        self._client.resume_workflows([run], queue_name=queue)
+        self._opened[0].resume_workflows([run], queue_name=queue)
 
 
 async def main(url: str) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.observer import Observer, Remedy, answering
+from harness.observer import Observer, Remedy, answering, needs
 from harness.rpc import Rpc
 from harness.runtime import RuntimeUnavailableError
 from harness.signature import Evidence, Signature
@@ -115,7 +115,11 @@ def observing() -> Iterator[Observer]:
     if not url:
         msg = f"dbos: no database is named; set {URL} to its system database, as DBOS has it"
         raise RuntimeUnavailableError(msg)
+    needs("dbos", "dbos")
     place = url.rpartition("@")[2]
+    if not url.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        msg = f"dbos: expected a URL of PostgreSQL or of an SQLite file in {URL}; correct it"
+        raise RuntimeUnavailableError(msg)
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         msg = f"dbos: {url} names no file; correct {URL}"
         raise RuntimeUnavailableError(msg)

@@ -27,6 +27,9 @@ from harness.runtime import (
 from runtimes.embedded.store import Store
 
 
+LIMITS: Mapping[str, Json] = {"attempts": "attempts", "hang": "hang_timer_s", "store": "journal"}
+
+
 @dataclass(slots=True)
 class EmbeddedBackend:
     """A folder with a store for each pool."""
@@ -129,6 +132,9 @@ class EmbeddedRuntime:
             "settle_s": 15.0,
             "hang_timer_s": None,
             "policy": self.policy,
+            "takes_over": "the next worker, at its start",
+            "attempts": None,
+            "governs": {"dead_worker": "takes_over", "unreachable": "takes_over", **LIMITS},
             "journal": f"sqlite wal, synchronous={'full' if self.policy == 'intent' else 'normal'}",
         }
 

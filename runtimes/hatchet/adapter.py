@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import sys
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from harness.effects import Json
 from harness.engines import EngineError, Found, locate
+from harness.observer import Observer
 from harness.process import Address, Site
 from harness.rpc import Rpc, RpcError
 from harness.runtime import Dial, Guarantee, Kind, RuntimeUnavailableError, Support, Witness
 from runtimes.hatchet.backend import HatchetBackend
 from runtimes.hatchet.launch import Started, started
+from runtimes.hatchet.observer import observing
 from runtimes.hatchet.server import ENGINE
-from runtimes.hatchet.settings import CAPABILITIES, DEAD_LINK_S, PROFILES, SILENCE_S, WITNESS, Place
+from runtimes.hatchet.settings import (
+    CAPABILITIES,
+    DEAD_LINK_S,
+    DEATHS,
+    GOVERNS,
+    PROFILES,
+    SILENCE_S,
+    WITNESS,
+    Place,
+)
+from runtimes.hatchet.tenant import tenant_of
 
 
 READY_S = 60.0
@@ -32,9 +42,14 @@ MARGIN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Hatchet:
-    """The Hatchet server, its PostgreSQL and its Python SDK."""
+    """The Hatchet server, its PostgreSQL and its Python SDK.
+
+    ``module`` is the worker's; ``scenarios`` are those that it can run, ``None`` for all.
+    """
 
     name: str = "hatchet"
+    module: str = "runtimes.hatchet.worker"
+    scenarios: Sequence[str] | None = None
     kind: Kind = Kind.SERVER
     dial: Dial = Dial.WORKER
     guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
@@ -50,13 +65,16 @@ class Hatchet:
         return f"hatchet {found.version or f'at {found.address}'}, hatchet-sdk {sdk}"
 
     def settings(self, profile: str) -> Mapping[str, Json]:
-        """Return the timers; ``silence_s`` is a constant of the server."""
+        """Return the timers; ``silence_s`` and ``deaths`` are the server's own."""
         timers = PROFILES[profile]
         return {
             **asdict(timers),
             "hang_timer_s": timers.step_timeout_s,
+            "budget_s": min(timers.schedule_timeout_s, timers.run_timeout_s),
+            "governs": {**GOVERNS},
             "link_timer_s": DEAD_LINK_S,
             "silence_s": SILENCE_S,
+            "deaths": DEATHS,
             "heartbeat_s": 4,
             "eviction_policy": None,
             "postgres": "fsync on",
@@ -88,7 +106,19 @@ class Hatchet:
             except RpcError as error:
                 msg = f"hatchet does not answer: {error}; see {ENGINE.env_address}"
                 raise RuntimeUnavailableError(msg) from error
-            yield HatchetBackend(up.servers, up.databases, rpc, place, up.reach)
+            yield HatchetBackend(
+                servers=up.servers,
+                databases=up.databases,
+                rpc=rpc,
+                place=place,
+                reach=up.reach,
+                stalled=up.stalled,
+                module=self.module,
+            )
+
+    def observe(self) -> AbstractContextManager[Observer]:
+        """Look at the deployment that the environment names."""
+        return observing()
 
 
 def _found() -> tuple[Found, str]:
@@ -130,13 +160,6 @@ def _deployment(site: Site, found: Found) -> Started:
         rest=Address(host, int(port)),
         token=given[TOKEN_VARIABLE],
     )
-
-
-def tenant_of(token: str) -> str:
-    """Return whose token it is: the subject that it carries."""
-    claims = token.split(".")[1]
-    padded = claims + "=" * (-len(claims) % 4)
-    return str(json.loads(base64.urlsafe_b64decode(padded))["sub"])
 
 
 RUNTIME = Hatchet()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.effects import Json
@@ -31,6 +31,9 @@ class HatchetBackend:
     place: Place
     """As the client child sees it; each pool's workers have a link of their own."""
     reach: Callable[[str], Address]
+    stalled: Callable[[Collection[str]], frozenset[str]]
+    """Which of some tasks nothing will move, as far as that can be told."""
+    module: str
     scenarios: dict[str, Scenario] = field(default_factory=dict)
     links: dict[str, Address] = field(default_factory=dict)
 
@@ -40,7 +43,7 @@ class HatchetBackend:
         if pool not in self.links:
             self.links[pool] = self.reach(f"hatchet-{pool}")
         place = replace(self.place, grpc=str(self.links[pool]))
-        argv = [sys.executable, "-m", "runtimes.hatchet.worker", pool]
+        argv = [sys.executable, "-m", self.module, pool]
         env = place.environment(pool) | {"BAKEOFF_SCENARIO": scenario}
         return WorkerSpec(argv=argv, env=env)
 
@@ -87,13 +90,20 @@ class HatchetBackend:
         self.rpc.call("cancel", CALL_S, runs=list(runs))
 
     def inspect(self, pool: str, runs: Sequence[str]) -> Sequence[RunView]:
-        """Ask REST for all runs at once, and the engine for each that has not ended."""
+        """Ask REST for all runs at once, and the engine for each that has not ended.
+
+        What the engine calls running is looked up where it would say that nobody works on it.
+        """
         del pool
         try:
             seen = self.rpc.call("describe", CALL_S, runs=list(runs))
         except RpcError as error:
             seen = [{"core": "UNREACHABLE", "failure": str(error)}] * len(runs)
-        return [view(run, one) for run, one in zip(runs, seen, strict=True)]
+        stalled = self.stalled({one["task"] for one in seen if one["core"] == "RUNNING"})
+        return [
+            view(run, {**one, "stalled": one.get("task") in stalled})
+            for run, one in zip(runs, seen, strict=True)
+        ]
 
     def journal(self, pool: str, run: str) -> Sequence[JournalEntry]:
         """Return the durable log of the run's task."""

@@ -150,6 +150,7 @@ class Handlers:
         if row:
             seen |= {"olap": row["status"], "attempt": row.get("attempt")}
         body = told.task_runs.get(BODY)
+        seen["task"] = body.external_id if body else ""
         if body:
             seen |= {"output": (body.output or {}).get("output"), "failure": body.error or ""}
             seen["evicted"] = body.is_evicted

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from harness.process import Address, Exit, ProcessError, Service, Site, WorkerSp
 from harness.service import Server
 from runtimes.hatchet.server import ADMIN, MIGRATE
 from runtimes.hatchet.settings import Timers
+from runtimes.hatchet.stalls import Stalls
 from runtimes.support.command import run
 from runtimes.support.confine import Place, confined
 from runtimes.support.postgres import postgres
@@ -40,6 +42,7 @@ class Started:
     """A server that serves: its parts, and the ways to it.
 
     ``reach`` makes a link of a name to its gRPC port, ``rest`` is the address of its API.
+    ``stalled`` returns which of some tasks nothing will move; it can tell of a server of ours.
     """
 
     servers: Sequence[Service]
@@ -47,15 +50,21 @@ class Started:
     reach: Callable[[str], Address]
     rest: Address
     token: str
+    stalled: Callable[[Collection[str]], frozenset[str]] = frozenset().intersection
 
 
 @dataclass(slots=True)
 class Leaning:
-    """A server that cannot start before its database serves."""
+    """A server that cannot start before its database serves; ``logs`` has that of each start."""
 
     name: str
     server: Server
     database: Service
+    logs: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Note the log of the first start."""
+        self.logs.append(self.server.process.log)
 
     def alive(self) -> bool:
         """Say whether the process lives."""
@@ -69,6 +78,7 @@ class Leaning:
         """Start it again on the same ports, once the database is back."""
         self.database.ready(Deadline.after(READY_S))
         self.server.restart()
+        self.logs.append(self.server.process.log)
 
     def ready(self, deadline: Deadline) -> None:
         """Return once it serves.
@@ -102,12 +112,14 @@ def started(site: Site, found: Found, timers: Timers) -> Iterator[Started]:
         with Server("hatchet", site.runner, spec, lambda: serves(way)) as server:
             leaning = Leaning("hatchet", server, store)
             leaning.ready(Deadline.after(READY_S))
+            stalls = Stalls(logs=lambda: leaning.logs, sql=partial(store.sql, database=DATABASE))
             yield Started(
                 servers=[store, leaning],
                 databases=[store],
                 reach=lambda name: place.expose(name, grpc).address,
                 rest=way,
                 token=token,
+                stalled=stalls.among,
             )
 
 

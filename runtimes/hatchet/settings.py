@@ -32,6 +32,8 @@ SILENCE_S = 30.0
 server, which no setting changes."""
 
 
+DEATHS = 10
+"""How often the server gives a task of a worker that has died to another: its own default."""
 DEAD_LINK_S = 70.0
 """After so long without an answer the SDK gives a connection up: its keepalive, 10 s and 60 s."""
 
@@ -98,6 +100,14 @@ WITNESS = {
     FINALIZE: Witness.WORKER,
     "waiting": Witness.JOURNAL,
 }
+GOVERNS: Mapping[str, Json] = {
+    "dead_worker": "silence_s",
+    "unreachable": "schedule_timeout_s",
+    "attempts": "deaths",
+    "hang": "step_timeout_s",
+    "store": "postgres",
+}
+"""Which setting decides what may befall a run (`harness.signature`)."""
 EMULATED = ("cancel_on", "cancel_previous")
 ABSENT = ("rate_limit", "debounce", "batch", "start_timeout")
 CAPABILITIES = {
@@ -159,8 +169,8 @@ def view(run: str, seen: Mapping[str, Any]) -> RunView:
 
     ``seen`` has ``core`` (what the engine itself says) and ``olap`` (what its REST list says, up
     to ``olap_poll_s`` later); of a run that goes on also ``waits``, what the entries of its
-    durable log that nothing has satisfied yet are about, and ``evicted``, whether its task was
-    taken off its worker.
+    durable log that nothing has satisfied yet are about, ``evicted``, whether its task was taken
+    off its worker, and ``stalled``, whether it was and the server does not know (`stalls`).
     """
     engine = str(seen["core"])
     waits: Sequence[str] = seen.get("waits", ())
@@ -171,9 +181,10 @@ def view(run: str, seen: Mapping[str, Any]) -> RunView:
     elif engine == "RUNNING":
         idle = waits and not any(f"_{OWN}" in name for name in waits)
         status = "waiting" if idle else "running"
+        moves = "yes" if status == "waiting" else "unknown"
         # Off its worker, a run is woken by what it waits for and by nothing else.
-        stuck = "no" if seen.get("evicted") and not waits else "unknown"
-        moves = "yes" if status == "waiting" else stuck
+        if seen.get("stalled") or (seen.get("evicted") and not waits):
+            moves = "no"
     return RunView(
         run=run,
         status=status,
@@ -181,11 +192,11 @@ def view(run: str, seen: Mapping[str, Any]) -> RunView:
         engine_id=str(seen.get("id", "")),
         attempt=attempt,
         moves=moves,
-        claim=str(seen.get("worker", "")),
         detail={
             "engine": engine,
             "olap": str(seen.get("olap", "")),
             "evicted": bool(seen.get("evicted")),
+            "stalled": bool(seen.get("stalled")),
             "failure": str(seen.get("failure", "")),
         },
     )

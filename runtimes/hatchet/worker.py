@@ -7,41 +7,34 @@ plays its body; each step is a child task, whose key is the step's name.
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
-import random
 import sys
 import threading
-import time
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from hatchet_sdk import Context, DurableContext, Hatchet, NonRetryableException
-from hatchet_sdk.exceptions import IdempotencyCollisionError, TaskRunError
+from hatchet_sdk import DurableContext, Hatchet
 
 from harness.deadline import Deadline, wait_until
-from harness.effects import Effect, Json, Op
-from harness.program import FailedError, Premise, ProgramError, Step, play
-from harness.runtime import Envelope
+from harness.effects import Json
 from harness.scenario import Program
-from harness.worker import WorldClient, announce, child_envelope, scenario
+from harness.worker import WorldClient, announce, scenario
 from runtimes.hatchet.declared import body_options, step_options, workflow_options
-from runtimes.hatchet.ops import HatchetOps, Input
-from runtimes.hatchet.settings import BODY, EMIT, RECORD, STEP, TICK, Place, start
+from runtimes.hatchet.runs import failing, playing
+from runtimes.hatchet.settings import BODY, EMIT, RECORD, STEP, Place
+from runtimes.hatchet.steps import Act, emitting, performing, record
 
 
 SLOTS = 2000
 """Above the runs that one worker is given, times the siblings of a gather."""
 LISTENER_S = 60.0
+Body = Callable[[Any, DurableContext], Coroutine[Any, Any, Any]]
 
 
 class Pool:
-    """What one worker process serves."""
+    """What one worker process serves; ``workflows`` has what the SDK knows, by name."""
 
     def __init__(self, name: str) -> None:
         """Connect; everything else is in the environment."""
@@ -52,112 +45,45 @@ class Pool:
         self.world = WorldClient()
         self.workflows: dict[str, Any] = {}
 
-    def serve(self) -> None:
-        """Register everything and serve until asked to stop."""
-        self.workflows[EMIT] = self._task(EMIT, self.emit)
-        self.workflows[RECORD] = self._task(RECORD, self.record)
-        for program in self.scenario.programs:
-            self.workflows[program.name] = self._workflow(program)
-            name = f"{STEP}.{program.name}"
-            options = step_options(program.policy, self.place.timers, self.scenario.time_scale)
-            refresh_s = 0 if program.policy.step_timeout_s else self.place.timers.refresh_s
-            self.workflows[name] = self._task(name, self._perform(refresh_s), **options)
-        emulated: list[Json] = []
-        if any(program.policy.cancel_on for program in self.scenario.programs):
-            from runtimes.hatchet import emulated as more  # noqa: PLC0415 - only where it is used
+    def task(self, name: str, act: Act, **options: Any) -> None:  # noqa: ANN401 - the SDK's
+        """Add a task of our own."""
+        given = options or step_options(None, self.place.timers, 1.0)
+        made: Any = self.hatchet.task(name=name, input_validator=dict, **given)(act)
+        self.workflows[name] = made
 
-            more.cancellers(self.hatchet, self.scenario.programs, self.workflows)
-            emulated = list(more.PRIMITIVES)
+    def workflow(self, program: Program, body: Body, failed: Act | None = None) -> None:
+        """Add a program: ``body`` plays it, ``failed`` is called once it has failed for good."""
+        scale, timers = self.scenario.time_scale, self.place.timers
+        options = workflow_options(self.name, program, scale, self.place.since)
+        made: Any = self.hatchet.workflow(name=program.name, input_validator=dict, **options)
+        given = body_options(program, timers, scale, self.name)
+        made.durable_task(name=BODY, eviction_policy=None, **given)(body)
+        if failed:
+            made.on_failure_task(name="failed", **step_options(None, timers, scale))(failed)
+        self.workflows[program.name] = made
+
+    def portable(self) -> None:
+        """Add the programs of the scenario, and a task for the steps of each."""
+        self.task(EMIT, emitting(self.hatchet))
+        self.task(RECORD, record)
+        for program in self.scenario.programs:
+            policy, timers = program.policy, self.place.timers
+            failed = failing(self, program) if policy.on_failure else None
+            self.workflow(program, playing(self, program), failed)
+            refresh_s = 0 if policy.step_timeout_s else timers.refresh_s
+            options = step_options(policy, timers, self.scenario.time_scale)
+            self.task(f"{STEP}.{program.name}", performing(self.world, refresh_s), **options)
+
+    def serve(self, emulated: Sequence[str] = ()) -> None:
+        """Serve what was added until asked to stop."""
         worker = self.hatchet.worker(
             self.world.incarnation,
             slots=SLOTS,
             durable_slots=SLOTS,
             workflows=list(self.workflows.values()),
         )
-        threading.Thread(target=tell, args=[emulated], daemon=True).start()
+        threading.Thread(target=tell, args=[[*emulated]], daemon=True).start()
         worker.start()
-
-    def _task(self, name: str, act: Callable[..., Awaitable[Input]], **options: Any) -> Any:  # noqa: ANN401 - the SDK's decorators are generic in the function
-        given = options or step_options(None, self.place.timers, 1.0)
-        return self.hatchet.task(name=name, input_validator=dict, **given)(act)
-
-    def _workflow(self, program: Program) -> Any:  # noqa: ANN401 - as above
-        scale, timers = self.scenario.time_scale, self.place.timers
-        options = workflow_options(self.name, program, scale, self.place.since)
-        workflow = self.hatchet.workflow(name=program.name, input_validator=dict, **options)
-
-        async def body(told: Input, context: DurableContext) -> Input:
-            envelope, arg = begun(told, program.name, context)
-            ops = HatchetOps(self, context, program.name, envelope, told["since"])
-            try:
-                return {"output": await play(program.body, arg, ops)}
-            except (ProgramError, FailedError, TaskRunError) as error:
-                raise NonRetryableException(str(error)) from error
-
-        async def failed(told: Input, context: Context) -> Input:
-            envelope, _ = begun(told, program.name, context)
-            handler = child_envelope(envelope, "on_failure")
-            errors = list(context.task_run_errors.values())
-            arg: Json = {"run": envelope.run, "error": errors[0] if errors else ""}
-            with suppress(IdempotencyCollisionError):  # it has been started before we died
-                await self.workflows[program.policy.on_failure].aio_run(
-                    start(handler.to_json(), arg, told["since"]),
-                    wait_for_result=False,
-                    child_key="on_failure",
-                    additional_metadata={"run": handler.run},
-                )
-            return {"handled": True}
-
-        given = body_options(program, timers, scale, self.name)
-        workflow.durable_task(name=BODY, eviction_policy=None, **given)(body)
-        if program.policy.on_failure:
-            given = step_options(None, timers, scale)
-            workflow.on_failure_task(name="failed", **given)(failed)
-        return workflow
-
-    def _perform(self, refresh_s: int) -> Callable[..., Awaitable[Input]]:
-        async def perform(call: Input, context: Context) -> Input:
-            """Call the world; while it has not answered, the attempt's timeout moves on."""
-            fields = call["step"]
-            op = Op(fields["op"]["verb"], Effect(fields["op"]["effect"]))
-            premises = tuple(Premise(**premise) for premise in fields["premises"])
-            step = Step(**{**fields, "op": op, "premises": premises})
-            envelope = Envelope.from_json(call["envelope"])
-            moved_s, tasks = time.monotonic(), set()
-
-            def beat() -> None:
-                nonlocal moved_s
-                if refresh_s and time.monotonic() - moved_s >= refresh_s:
-                    moved_s += refresh_s
-                    moving = context.aio_refresh_timeout(timedelta(seconds=refresh_s))
-                    tasks.add(asyncio.ensure_future(moving))
-
-            return await self.world.perform(envelope, step, beat)
-
-        return perform
-
-    async def emit(self, call: Input, context: Context) -> Input:
-        """Push an event: the server starts what consumes it."""
-        del context
-        await self.hatchet.event.aio_push(call["event"], call["payload"])
-        return {"pushed": True}
-
-    async def record(self, call: Input, context: Context) -> Input:
-        """Return the moment and a random number, which the server keeps."""
-        del call, context
-        return {"now": time.time(), "draw": random.random()}  # noqa: S311 - no secret
-
-
-def begun(told: Input, program: str, context: Context) -> tuple[Envelope, Json]:
-    """Return the envelope and the ``arg`` of a run, whoever started it."""
-    envelope = Envelope.from_json(told["envelope"])
-    if told.get("event"):
-        return child_envelope(envelope, program), told["arg"]
-    if told.get("cron"):
-        moment = str(context.additional_metadata[TICK])
-        tick = int(datetime.fromisoformat(moment).timestamp())
-        return replace(envelope, run=f"{envelope.run}.{moment}"), {"tick": tick}
-    return envelope, told["arg"]
 
 
 def tell(emulated: list[Json]) -> None:
@@ -171,5 +97,18 @@ def tell(emulated: list[Json]) -> None:
     announce(parts={"parent": os.getpid(), "listener": listener.pid}, emulated=emulated)
 
 
+def main() -> None:
+    """Serve the programs of the scenario; what a policy needs beyond the engine is added."""
+    pool = Pool(sys.argv[1])
+    pool.portable()
+    emulated: Sequence[str] = ()
+    if any(program.policy.cancel_on for program in pool.scenario.programs):
+        from runtimes.hatchet import emulated as more  # noqa: PLC0415 - only where it is used
+
+        more.cancellers(pool.hatchet, pool.scenario.programs, pool.workflows)
+        emulated = more.PRIMITIVES
+    pool.serve(emulated)
+
+
 if __name__ == "__main__":
-    Pool(sys.argv[1]).serve()
+    main()

@@ -49,7 +49,8 @@ class Looks:
 
     async def pollers(self, queue: str) -> dict[str, float]:
         """Return who asked a task queue for work of late: seconds since, by identity."""
-        now, found = datetime.now(UTC), {}
+        now = datetime.now(UTC)
+        found: dict[str, float] = {}
         for kind in KINDS:
             request = DescribeTaskQueueRequest(
                 namespace=PLACE.namespace,

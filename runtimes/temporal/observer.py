@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.observer import Observer, Remedy, answering, named
+from harness.observer import Observer, Remedy, answering, named, needs
 from harness.rpc import Rpc
 from harness.runtime import RuntimeUnavailableError
 from harness.signature import Evidence, Signature
@@ -142,6 +142,7 @@ def observing() -> Iterator[Observer]:
 
     """
     address = named(ENGINE)
+    needs("temporalio", "temporal")
     place = Place(
         target=str(address),
         namespace=os.environ.get(NAMESPACE, "default"),

@@ -7,6 +7,7 @@ step.  The command is given nothing but the address.
 from __future__ import annotations
 
 import socket
+import subprocess
 
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -175,6 +176,46 @@ def test_inngest(home):
 
 
 @pytest.mark.engine
+@pytest.mark.xdist_group("inngest")
+def test_inngest_without_its_queue(home):
+    """A run whose queue is lost and whose state is not stands for ever; a cancellation ends it."""
+    with deployed(runtime("inngest-redis-pg"), home.sites) as here:
+        backend, server, store = here.backend, here.backend.servers[-1], here.backend.databases[0]
+        worker = here.work("p")
+        here.start("p", "r-stuck")
+        stuck = f"bakeoff-p-greet {here.view('p', 'r-stuck').engine_id}"
+        server.kill()
+        ask = ["redis-cli", "-s", str(store.socket), "--no-auth-warning", "-a", store.password]
+        keys = subprocess.check_output([*ask, "--scan", "--pattern", "{queue}*"], text=True).split()
+        subprocess.run([*ask, "DEL", *keys], check=True, capture_output=True)
+        here.release("r-stuck")
+        server.restart()
+        server.ready(Deadline.after(READY_S))
+        backend.attach("p", worker, worker.announced(Deadline.after(READY_S)))
+        here.start("p", "r-well")
+        address = {
+            "BAKEOFF_INNGEST_ADDRESS": backend.api.http.base_url.netloc.decode(),
+            **backend.api.keys.environment,
+        }
+        governs = runtime("inngest-redis-pg").settings("fast")["governs"]
+
+        code, found = _asked(home, "inngest-redis-pg", **address)
+
+        assert ILL == code
+        assert {stuck: ("STUCK_RUN", governs["store"])} == _told(found)
+        assert "running" == here.view("p", "r-stuck").status
+
+        code, found = _asked(home, "inngest-redis-pg", "--fix", **address)
+
+        assert WELL == code
+        assert found[stuck]["mended"]
+        assert "cancelled" == here.view("p", "r-stuck").status
+        assert ["look_up", "note"] == _calls(here, "r-well")
+        here.release("r-well")
+        assert "completed" == here.ends("p", "r-well")
+
+
+@pytest.mark.engine
 @pytest.mark.xdist_group("hatchet")
 def test_hatchet(home):
     """A silent worker's run, and one that no worker ever could take, are told from a live one."""
@@ -225,11 +266,6 @@ def test_dbos(home):
         executor = str(successor.announced(Deadline.after(READY_S))["executor"])
         here.start("p", "r-well")
 
-        code, found = _asked(home, "dbos-postgres", "--fix", **address)
-
-        assert CANNOT_TELL == code
-        assert {"r-lost": ("UNKNOWN", ""), "r-well": ("UNKNOWN", "")} == _told(found)
-
         known = {**address, "BAKEOFF_DBOS_EXECUTORS": executor}
         code, found = _asked(home, "dbos-postgres", "--fix", **known)
 
@@ -238,6 +274,8 @@ def test_dbos(home):
         assert found["r-lost"]["mended"]
         assert "completed" == here.ends("p", "r-lost")
         assert ["look_up", "note"] == _calls(here, "r-well")
+        here.release("r-well")
+        assert "completed" == here.ends("p", "r-well")
         assert (WELL, {}) == _asked(home, "dbos-postgres", **known)
 
 
@@ -251,7 +289,9 @@ def test_dbos_on_a_file(home):
         here.workers["p"].kill()
         address = {"BAKEOFF_DBOS_URL": here.backend.place.url("p")}
 
-        assert (CANNOT_TELL, ("UNKNOWN", "")) == _of("r-lost", *_asked(home, "dbos", **address))
+        assert (CANNOT_TELL, ("UNKNOWN", "")) == _of(
+            "r-lost", *_asked(home, "dbos", "--fix", **address)
+        )
         code, found = _asked(home, "dbos", **address, BAKEOFF_DBOS_EXECUTORS="")
         assert (ILL, "SDK_UNREACHABLE") == (code, found["r-lost"]["signature"])
 

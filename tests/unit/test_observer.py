@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from harness import observer
 from harness.observer import Remedy, examine, fix
 from harness.signature import Evidence, Signature
 
@@ -52,13 +53,24 @@ def test_examining_changes_nothing():
 
 
 def test_proven_is_mended():
-    """Proven is mended."""
-    deployment = Deployment([[DEAD]])
+    """Proven is mended: it is done once, and the same is not seen any more."""
+    deployment = Deployment([[DEAD], [DEAD], []])
 
     [mended] = fix(deployment, SETTINGS, 60.0, examine(deployment, SETTINGS, 60.0))
 
     assert ["r1"] == deployment.done
-    assert "resumed" == mended.done
+    assert ("resumed", True) == (mended.done, mended.mended)
+
+
+def test_what_did_not_help_is_not_mended(monkeypatch):
+    """What was done counts only where it is seen to have helped."""
+    monkeypatch.setattr(observer, "MEND_S", 0.0)
+    deployment = Deployment([[DEAD]])
+
+    [left] = fix(deployment, SETTINGS, 60.0, examine(deployment, SETTINGS, 60.0))
+
+    assert ["r1"] == deployment.done
+    assert ("resumed", False) == (left.done, left.mended)
 
 
 def test_unproven_is_left_alone():

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from harness.history import Event
+from harness.load import load, names
 from harness.oracle import Expectation
-from harness.signature import Evidence, Signature, classify, diagnosis, evidence
+from harness.signature import GOVERNS, Evidence, Signature, classify, diagnosis, evidence
 
 
 WELL = Evidence(run="r", status="running", moves="yes", worker="alive", work="open")
@@ -128,3 +129,17 @@ def test_claim_of_the_dead_is_orphaned():
 def test_without_a_view_there_is_no_evidence():
     """Without a view there is no evidence."""
     assert evidence(_history(BORN, CALL), EXPECTED) is None
+
+
+@pytest.mark.parametrize("name", names("runtimes"))
+def test_governing_settings_exist(name):
+    """Every runtime that ever ran says which of its settings decides each kind, and has it."""
+    runtime = load(names("runtimes")[name], "RUNTIME")
+    for profile in runtime.profiles:
+        settings = runtime.settings(profile)
+        if settings.get("never_run"):
+            assert "governs" not in settings
+            continue
+
+        assert set(GOVERNS.values()) == set(settings["governs"])
+        assert set(settings["governs"].values()) <= set(settings)

@@ -1,0 +1,1 @@
+"""Hatchet as its users write it: durable tasks by hand, no portable program."""
