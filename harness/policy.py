@@ -19,6 +19,9 @@ from typing import Literal
 from harness.effects import Json
 
 
+UNBOUND_S = 30 * 24 * 3600.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """How an error of a step (its reply was lost) is met; deaths of the worker do not count.
@@ -67,11 +70,12 @@ class RateLimit:
 class Debounce:
     """One run, the last one asked for, once nothing came for ``period_s``.
 
-    However long more keeps coming, it starts ``max_s`` after the first at the latest.
+    However long more keeps coming, it starts ``max_s`` after the first at the latest; that
+    bound is a primitive of its own, `debounce_max`, which some engines lack.
     """
 
     period_s: float
-    max_s: float
+    max_s: float = UNBOUND_S
     key: str = ""
 
 
@@ -185,6 +189,7 @@ class Policy:
             "throttle": self.throttle,
             "rate_limit": self.rate_limit,
             "debounce": self.debounce,
+            "debounce_max": self.debounce and self.debounce.max_s < UNBOUND_S,
             "batch": self.batch,
             "cancel_on": self.cancel_on,
             "singleton_skip": self.singleton and self.singleton.mode == "skip",
@@ -219,6 +224,7 @@ PRIMITIVES: tuple[str, ...] = (
     "throttle",
     "rate_limit",
     "debounce",
+    "debounce_max",
     "batch",
     "priority",
     "singleton_skip",

@@ -17,7 +17,7 @@ import inngest
 from inngest._internal.server_lib import Cancel  # the SDK takes it, and does not export it
 
 from harness.effects import Json
-from harness.policy import CancelOn, Policy
+from harness.policy import UNBOUND_S, CancelOn, Policy
 from harness.program import FailedError, ProgramError, play
 from harness.scenario import Program
 from runtimes.inngest.names import FAILED, app, happens, started, starts
@@ -85,7 +85,9 @@ def declared(pool: Pool, policy: Policy) -> dict[str, Any]:
         )
     if calm := policy.debounce:
         at_most["debounce"] = inngest.Debounce(
-            period=span(calm.period_s), timeout=span(calm.max_s), key=_field(calm.key)
+            period=span(calm.period_s),
+            timeout=span(calm.max_s) if calm.max_s < UNBOUND_S else None,
+            key=_field(calm.key),
         )
     if batch := policy.batch:
         at_most["batch_events"] = inngest.Batch(max_size=batch.size, timeout=span(batch.wait_s))

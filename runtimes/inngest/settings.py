@@ -95,14 +95,14 @@ PROFILES: Mapping[str, Profile] = {
 NATIVE = (
     *("step", "decide", "sleep", "sleep_until", "emit", "triggers", "invoke", "wait_for"),
     *("gather", "now", "draw", "cancel", "retry", "cancel_on", "concurrency", "concurrency_key"),
-    *("throttle", "rate_limit", "batch", "priority", "idempotent_start", "dedupe"),
+    *("throttle", "rate_limit", "debounce", "batch", "priority", "dedupe"),
     *("singleton_skip", "singleton_cancel", "start_timeout", "finish_timeout", "on_failure"),
-    "cancel_previous",
+    *("idempotent_start", "cancel_previous"),
 )
 CAPABILITIES: Mapping[str, Support] = {
     **dict.fromkeys(NATIVE, Support.NATIVE),
     "step_timeout": Support.EMULATED,
     "signal": Support.EMULATED,
     # The server has both under the same names, and does less: see README.md.
-    **dict.fromkeys(("debounce", "cron"), Support.MISSING),
+    **dict.fromkeys(("debounce_max", "cron"), Support.MISSING),
 }

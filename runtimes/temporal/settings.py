@@ -30,7 +30,14 @@ NATIVE = (
 GATED = frozenset(
     {
         *("concurrency", "concurrency_key", "priority", "throttle", "rate_limit", "dedupe"),
-        *("debounce", "batch", "singleton_skip", "singleton_cancel", "start_timeout"),
+        *(
+            "debounce",
+            "debounce_max",
+            "batch",
+            "singleton_skip",
+            "singleton_cancel",
+            "start_timeout",
+        ),
         "cancel_on",
     }
 )

@@ -205,7 +205,8 @@ CONCURRENCY_KEY = _limited(Policy(concurrency=Concurrency(limit=1, key="tenant")
 PRIORITY = _limited(Policy(concurrency=Concurrency(limit=1), priority="rank"))
 THROTTLE = _limited(Policy(throttle=Throttle(limit=2, period_s=PACE_S)))
 RATE_LIMIT = _limited(Policy(rate_limit=RateLimit(limit=2, period_s=RATE_S)))
-DEBOUNCE = _limited(
+DEBOUNCE = _limited(Policy(debounce=Debounce(period_s=DEBOUNCE_S, key="doc")), note)
+DEBOUNCE_MAX = _limited(
     Policy(debounce=Debounce(period_s=DEBOUNCE_S, max_s=DEBOUNCE_MAX_S, key="doc")), note
 )
 BATCH = _limited(Policy(batch=Batch(size=3, wait_s=BATCH_S)), note)
