@@ -1,7 +1,7 @@
 """Runs that the server took off their worker and never gave back: who says so.
 
-A restarted server delivers the end of a step only after those before it, and these its
-predecessor has delivered.  After a minute it says in its log that it evicts the run "to restart",
+On a new connection the server delivers the end of a step only after those before it, and these
+went over the former one.  After a minute it says in its log that it evicts the run "to restart",
 and tells the worker, which drops it.  Its tables know nothing of that: there the run stays with a
 worker that lives, so nobody takes it over.  The log shows that it was dropped, the tables that
 nothing has begun it again or is going to.
