@@ -44,14 +44,20 @@ def _seen(bug: Bug, sight: Sight, folder):
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory) -> Iterator[Mapping[tuple[str, str], Future]]:
-    """Lend what is seen of each bug in each column; they wait side by side."""
+def seen(request, tmp_path_factory) -> Iterator[Mapping[tuple[str, str], Future]]:
+    """Lend what is seen of each bug in each column that was asked for; they wait side by side."""
+    asked = [
+        (item.callspec.params["bug"], item.callspec.params["sight"])
+        for item in request.session.items
+        if item.path == request.path
+    ]
     with ThreadPoolExecutor(AT_ONCE, "bugs") as threads:
         yield {
             (bug.id, sight.column): threads.submit(
                 _seen, bug, sight, tmp_path_factory.mktemp("bug", numbered=True)
             )
             for bug, sight, _ in WANTED
+            if (bug, sight) in asked
         }
 
 
