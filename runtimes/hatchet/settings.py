@@ -109,7 +109,7 @@ GOVERNS: Mapping[str, Json] = {
 }
 """Which setting decides what may befall a run (`harness.signature`)."""
 EMULATED = ("cancel_on", "cancel_previous")
-ABSENT = ("rate_limit", "debounce", "debounce_max", "batch", "start_timeout")
+ABSENT = ("signal", "rate_limit", "debounce", "debounce_max", "batch", "start_timeout")
 CAPABILITIES = {
     **dict.fromkeys(("decide", *PRIMITIVES), Support.NATIVE),
     **dict.fromkeys(EMULATED, Support.EMULATED),

@@ -10,6 +10,7 @@ import pytest
 
 from harness.policy import PRIMITIVES, Policy
 from harness.process import ProcessError
+from harness.signature import GOVERNS
 from runtimes.hatchet.adapter import RUNTIME, tenant_of
 from runtimes.hatchet.launch import TENANT, said
 from runtimes.hatchet.settings import (
@@ -23,6 +24,7 @@ from runtimes.hatchet.settings import (
     view,
     whole_s,
 )
+from runtimes.hatchet.stalls import Stalls
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,50 @@ def test_the_engine_is_believed_before_its_views():
 def test_a_run_off_its_worker_needs_something_to_wake_it(evicted, waits, moves):
     """Evicted with nothing left to wait for it does not move, whatever its status says."""
     assert moves == view("r", {"core": "RUNNING", "evicted": evicted, "waits": waits}).moves
+
+
+@pytest.mark.parametrize("waits", [[], ["nap"]])
+def test_what_was_dropped_does_not_move(waits):
+    """Nobody works on it, whatever the end of its waits would tell."""
+    seen = view("r", {"core": "RUNNING", "stalled": True, "waits": waits})
+
+    assert ("no", True) == (seen.moves, seen.detail["stalled"])
+
+
+TASKS = [f"{number:08}-0000-4000-8000-000000000000" for number in range(3)]
+SAID = "2026-11-21T09:22:17Z ERR durable task {} (invocation {}): ordered release stalled waiting"
+
+
+def _stalls(folder, asked, answer):
+    for number, task in enumerate(TASKS):
+        (folder / f"{number}.log").write_text(f"started\n{SAID.format(task, number + 1)}\n")
+
+    def sql(statement):
+        asked.append(statement)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return Stalls(logs=lambda: sorted(folder.glob("*.log")), sql=sql)
+
+
+def test_dropped_runs_are_those_of_log_and_tables(tmp_path):
+    """The log of every start is read, and only what it says is looked up, as it was said."""
+    asked = []
+    found = _stalls(tmp_path, asked, TASKS[2]).among(TASKS[1:])
+
+    assert {TASKS[2]} == found
+    assert f"(VALUES ('{TASKS[1]}', 2), ('{TASKS[2]}', 3))" in asked[0]
+
+
+def test_nothing_is_dropped_without_proof(tmp_path):
+    """A task that no log speaks of needs no tables, and without tables nothing is told."""
+    asked = []
+    stalls = _stalls(tmp_path, asked, ProcessError("away"))
+
+    assert frozenset() == stalls.among(["another"])
+    assert [] == asked
+    assert frozenset() == stalls.among(TASKS)
 
 
 def test_a_second_attempt_in_the_queue_is_a_retry():
@@ -145,3 +191,5 @@ def test_every_primitive_is_declared():
         settings = RUNTIME.settings(profile)
         assert SILENCE_S == settings["silence_s"] < settings["settle_s"]
         assert settings["refresh_s"] < settings["hang_timer_s"]
+        assert {*GOVERNS.values()} == {*settings["governs"]}
+        assert {*settings["governs"].values()} <= {*settings}
