@@ -21,6 +21,8 @@ fault       something was broken: fault, stage, what died with pid and wait stat
 undo        a fault was undone
 copy        the engine's store was copied
 rewind      the copy took the place of the store: whether of all pools
+wipe        a copy from before the run took the place of the store
+told        what else is to be said of a fault: a sentence
 backlog     further runs were queued: size
 gate        whether a run stood where it should when the fault came: ok, why
 event       an event was sent to a run

@@ -115,6 +115,7 @@ def rows(facts: Mapping[str, Any], events: Sequence[Event]) -> list[dict[str, An
                 "schedule": text,
                 **judgement.to_json(),
                 "diagnosis": _diagnose(own, expectation, facts["settings"]),
+                "told": [event.data["text"] for event in own if event.kind == "told"],
                 "surprising": judgement.surprising,
                 "exact": all(fault(stage.fault).exact for stage in parse(text).stages),
                 "why": _why(judgement) if judgement.unknown else "",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.effects import Guard, Json
 from harness.faults import fault
@@ -27,14 +27,16 @@ from harness.simulation import ModelError, Run, SimulatedOps, Trace, World, driv
 MAX_COMBINATIONS = 64
 RETRYING = "retrying"
 GHOST = frozenset({"ghost_running", "broken_chain", "orphaned_claim"})
-"""What is seen of a run that is tried for ever and never goes on."""
+"""What is seen of a run that is tried for ever and never goes on, or was given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ideal:
     """The run as it should be: what it does in order, and where it ends.
 
-    ``commands`` are the kinds of commands that it uses, by the names of capabilities.
+    ``commands`` are the kinds of commands that it uses, by the names of capabilities;
+    ``detached`` are the children that nobody waits for, ``begun`` those begun before a step or
+    a wait.
     """
 
     commands: frozenset[str]
@@ -46,13 +48,15 @@ class Ideal:
     children: tuple[str, ...]
     world: Mapping[str, Json]
     output: Json
+    detached: tuple[str, ...] = ()
+    begun: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Ideal:
     """Return the run without faults; ``events`` give the answers that were really given.
 
-    The end (world and output) is that of a world that answers without refusals and with
-    the recorded decisions; what is owed follows from all recorded replies.
+    The end (world and output) is that of a world that answers without refusals but the lasting
+    ones, and with the recorded decisions; what is owed follows from all recorded replies.
     """
     replies: dict[tuple[str, str], dict[str, Json]] = {}
     decisions: dict[str, Json] = {}
@@ -79,6 +83,8 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
         children=tuple(end.children),
         world=end.world.cell.values(),
         output=output,
+        detached=tuple(trace.detached),
+        begun=trace.begun,
     )
 
 
@@ -129,13 +135,17 @@ def expect(
         world = World.of(case, {})
         turn = Run(world, run, guarantee, guard, stages, arg)
         status, output = turn.finish()
-        ends.add(status)
+        given_up = any(happening.given_up for happening in happenings)
+        if not given_up:
+            ends.add(status)
         stuck = any(happening.stuck for happening in happenings)
         world.history.append("view", run, status=status, output=output, moves="unknown", claim="")
         world.history.append("world", run, values=world.cell.values(), strange=world.cell.strange())
         seen = predict(world.history, bare, hung=stuck)
-        tried = any(happening.refused == RETRYING for happening in happenings)
-        found.append(seen | GHOST if tried else seen)
+        if any(happening.lost for happening in happenings):
+            seen |= {"lost_run"}
+        stays = given_up or any(happening.refused == RETRYING for happening in happenings)
+        found.append(seen | GHOST if stays else seen)
     exact = all(f.exact for f in faults)
     return replace(
         bare,

@@ -24,9 +24,11 @@ UNBOUND_S = 30 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How an error of a step (its reply was lost) is met; deaths of the worker do not count.
+    """How an error of a step (its reply was lost) is met.
 
-    ``attempts`` in all; the n-th wait is ``first_s * factor ** (n - 1)``, at most ``max_s``.
+    ``attempts`` in all.  Whether the death of a worker is one of them, is none, or begins the
+    count anew is the engine's own: many have one counter for errors and deaths.  The conformance
+    suite records which it is.  The n-th wait is ``first_s * factor ** (n - 1)``, at most ``max_s``.
     A step whose attempts are used up answers ``failed``: data, no exception.
     """
 

@@ -38,13 +38,19 @@ class Answer:
     """An injected answer to the ``nth`` call of a step: the provider refuses to act.
 
     ``status`` is ``throttled`` (429, with ``after_s``) or ``failed`` (500).  It is neither
-    applied nor stored under the call's key.
+    applied nor stored under the call's key.  ``lasting``: the provider stays that way, from the
+    ``nth`` call on, and so the run should end as one that was refused.
     """
 
     step: str
     status: str
     after_s: float = 0.0
     nth: int = 1
+    lasting: bool = False
+
+    def refuses(self, step: str, nth: int) -> bool:
+        """Say whether this is the answer to the ``nth`` call of a step."""
+        return step == self.step and (nth >= self.nth if self.lasting else nth == self.nth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

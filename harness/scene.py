@@ -6,15 +6,18 @@ system, the link or the worker itself says of it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import time
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.deadline import Deadline, wait_until
+from harness.deadline import Deadline, DeadlineError, wait_until
 from harness.effects import Json
 from harness.faults import Fault, UnconfirmedError
 from harness.history import History
@@ -24,12 +27,14 @@ from harness.plan import Plan, arg_of
 from harness.process import Exit, Process, Runner, Service
 from harness.runtime import Backend, Envelope, Start, Stored
 from harness.schedule import Point, Schedule
+from harness.signature import GIVEN_UP
 from harness.snapshot import Snapshot
 from harness.watch import Watch
 from harness.world import Cell, World
 
 
 READY_S = 60.0
+LOOK_S = 0.25
 
 
 @dataclass(slots=True)
@@ -42,14 +47,18 @@ class Scene:
     runner: Runner
     history: History
     find_links: Callable[[], Sequence[MeteredLink]]
+    refusing: Callable[[], AbstractContextManager[None]]
+    """Makes the links that come while it is entered refuse from their first moment."""
     store: Path
     copy_to: Path
+    settings: Mapping[str, Json]
     watch: Watch = field(default_factory=Watch)
     workers: list[Process] = field(default_factory=list)
     maimed: list[Process] = field(default_factory=list)
     signalled: set[tuple[str, str]] = field(default_factory=set)
     queued: list[str] = field(default_factory=list)
     snapshot: Snapshot | None = None
+    unmet: tuple[Process, Mapping[str, Json]] | None = None
     version: str = ""
     ahead_s: float = 0.0
     stage: int = 0
@@ -200,6 +209,75 @@ class Scene:
         self.signalled = {(run, name) for run, name in self.signalled if run not in forgotten}
         self.history.append("rewind", whole=not self.snapshot.pool)
 
+    def keep_empty(self) -> None:
+        """Take the copy of a store in which there is no run of the trial; servers restart for it.
+
+        Raises:
+            UnconfirmedError: there is nothing to copy.
+
+        """
+        for server in self.servers:
+            server.kill()
+        self.copy()
+        for server in self.servers:
+            server.restart()
+        for server in self.servers:
+            server.ready(Deadline.after(READY_S))
+
+    def empty(self) -> None:
+        """Put the copy without runs in the place of the store."""
+        assert self.snapshot  # noqa: S101 - a fault that empties asks for a copy
+        self.snapshot.restore()
+        self.history.append("wipe")
+
+    def abandoned(self, most_s: float) -> bool:
+        """Wait until the runtime has given all runs up, or for ``most_s``; say whether it has."""
+        pool, runs = self.plan.ident, [*self.points()]
+
+        def given_up() -> bool:
+            return all(view.status in GIVEN_UP for view in self.backend.inspect(pool, runs))
+
+        try:
+            wait_until(given_up, Deadline.after(most_s), "every run is given up", poll_s=LOOK_S)
+        except DeadlineError:
+            return False
+        return True
+
+    def outlast(self, for_s: float) -> None:
+        """Leave everything as it is for so long: what the runtime makes of that is in the history.
+
+        The time is the fault: nothing is waited for.
+        """
+        with contextlib.suppress(DeadlineError):
+            wait_until(lambda: False, Deadline.after(for_s), "it takes long", poll_s=LOOK_S)
+
+    def introduce(self) -> None:
+        """Tell the runtime of a first worker that it cannot reach, and write down what it says."""
+        worker, announced = self.spawn_worker(self.plan.ident)
+        with self.refusing(), ThreadPoolExecutor(1) as aside:
+            told = aside.submit(self.backend.attach, self.plan.ident, worker, announced)
+            failure = told.exception()
+        if failure:
+            self.unmet = (worker, announced)
+            self.tell(f"told of a worker that it cannot reach, the engine refuses: {failure}")
+        else:
+            self.history.append("attached", incarnation=worker.incarnation)
+            self.tell("the engine takes a worker that it cannot reach, and says nothing")
+
+    def meet(self) -> None:
+        """Let the links pass; a worker that was refused is introduced again."""
+        for link in self.links:
+            link.set_mode(Mode.PASS)
+        if self.unmet:
+            worker, announced = self.unmet
+            self.backend.attach(self.plan.ident, worker, announced)
+            self.unmet = None
+            self.history.append("attached", incarnation=worker.incarnation)
+
+    def tell(self, text: str) -> None:
+        """Write down what else is to be said of a fault, as a sentence."""
+        self.history.append("told", text=" ".join(text.split()))
+
     # What the trial does -----------------------------------------------------------------
 
     def open(self, run: str) -> None:
@@ -229,6 +307,20 @@ class Scene:
             UnconfirmedError: it says that it runs another version than it should.
 
         """
+        worker, announced = self.spawn_worker(pool, env)
+        self.backend.attach(pool, worker, announced)
+        self.history.append("attached", incarnation=worker.incarnation)
+        return worker
+
+    def spawn_worker(
+        self, pool: str, env: Mapping[str, str] | None = None
+    ) -> tuple[Process, Mapping[str, Json]]:
+        """Start a worker of a pool; return it with what it announced.
+
+        Raises:
+            UnconfirmedError: it says that it runs another version than it should.
+
+        """
         spec = self.backend.worker(pool, self.plan.case.ref)
         mine = pool == self.plan.ident
         version = self.version if mine else ""
@@ -248,9 +340,7 @@ class Scene:
         if announced.get("version", "") != version:
             msg = f"{worker.incarnation} runs {announced.get('version')!r}, not {version!r}"
             raise UnconfirmedError(msg)
-        self.backend.attach(pool, worker, announced)
-        self.history.append("attached", incarnation=worker.incarnation)
-        return worker
+        return worker, announced
 
     def alive(self) -> list[Process]:
         """Return the live workers of the runs."""

@@ -19,6 +19,8 @@ from harness.runtime import Witness
 
 BEFORE, AFTER, WAITING = "before_effect", "after_effect", "waiting"
 PHASES = (BEFORE, AFTER, AFTER_ACK, FINALIZE, WAITING)
+ATTACH = "attach"
+"""Before any run: the moment at which the engine is told of its first worker."""
 _STAGE = re.compile(
     r"^(?:(?P<step>.+)/)?(?P<phase>[a-z_]+)#(?P<nth>\d+):(?P<fault>.+)\Z", re.DOTALL
 )
@@ -85,10 +87,11 @@ def parse(text: str) -> Schedule:
     stages = []
     for part in text.split("+"):
         match = _STAGE.match(part)
-        if match is None or match["phase"] not in PHASES:
+        if match is None or match["phase"] not in {*PHASES, ATTACH}:
+            known = ", ".join((*PHASES, ATTACH))
             msg = (
                 f"{part!r} is no stage of a schedule; expected STEP/PHASE#N:FAULT, e.g. "
-                f"truncate/after_effect#1:kill(worker), with PHASE one of {', '.join(PHASES)}"
+                f"truncate/after_effect#1:kill(worker), with PHASE one of {known}"
             )
             raise ScheduleError(msg)
         point = Point(match["step"] or "", match["phase"], int(match["nth"]))

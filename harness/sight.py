@@ -42,7 +42,14 @@ class Sight:
         # A view that is older than the run's last event tells nothing of where it waits.
         fresh = self.looked.get(run, -1) > watch.last
         view = self.views.get(run) if fresh else None
-        return gate.why_not(point, self.scene.stage, watch, self.ideals[run], view)
+        why = gate.why_not(point, self.scene.stage, watch, self.ideals[run], view)
+        left = [] if why else [child for child in self.begun(run, point) if not self.ended(child)]
+        return f"what it began before {point} has not ended: {', '.join(left)}" if left else why
+
+    def begun(self, run: str, point: Point) -> Sequence[str]:
+        """Return the children before a point that nobody waits for: a fault would hit them too."""
+        ideal = self.ideals[run]
+        return ideal.begun.get(point.step, ()) if point.step else ideal.detached
 
     def quiet(self, run: str) -> bool:
         """Say whether no call of the run is open."""

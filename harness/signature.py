@@ -42,6 +42,7 @@ class Signature(StrEnum):
     """What is visible does not tell."""
 
 
+CUT = frozenset({"cut", "black_hole"})
 GIVEN_UP = frozenset({"failed", "dead", "parked", "cancelled"})
 GOVERNS: Mapping[Signature, str] = {
     Signature.CHAIN_BROKEN: "dead_worker",
@@ -60,7 +61,8 @@ class Evidence:
     """What is visible of a run.
 
     ``worker``: whether a worker that could carry it on is alive and reachable.  ``work``:
-    whether all its effects are in the world.  ``open``: a live worker is at a call of it.
+    whether all its effects are in the world.  ``open``: a live worker is at a call of it, and
+    ``beats``: that worker goes on to say that it is at work.
     ``accepted``: the engine took it once.  ``erred``: its own code failed.  ``idle_s``:
     seconds since it was seen to move, where known.  ``note``: what else tells, as a sentence.
     """
@@ -73,6 +75,7 @@ class Evidence:
     claimant: Literal["alive", "gone", "unknown"] = "unknown"
     work: Literal["done", "open", "unknown"] = "unknown"
     open: bool = False
+    beats: bool = False
     accepted: bool = True
     erred: bool = False
     idle_s: float | None = None
@@ -97,7 +100,7 @@ def classify(seen: Evidence) -> Signature:
     if seen.claimant == "gone":
         return Signature.ORPHANED_CLAIM
     if seen.open:
-        return Signature.HUNG_HANDLER
+        return Signature.CLEAN if seen.beats else Signature.HUNG_HANDLER
     if seen.work == "done":
         return Signature.CHAIN_BROKEN
     return Signature.STUCK_RUN if seen.moves == "no" else Signature.UNKNOWN
@@ -131,7 +134,9 @@ def diagnosis(seen: Evidence, settings: Mapping[str, Json]) -> Diagnosis:
     governs = settings.get("governs")
     setting = ""
     if isinstance(governs, dict):
-        setting = str(governs.get(GOVERNS.get(signature, ""), ""))
+        burnt = seen.status in GIVEN_UP and not seen.erred
+        kind = "attempts" if burnt else GOVERNS.get(signature, "")
+        setting = str(governs.get(kind, ""))
     return Diagnosis(
         signature=signature,
         evidence=tuple(_sentences(seen)),
@@ -150,7 +155,8 @@ def _sentences(seen: Evidence) -> list[str]:
     if seen.work != "unknown":
         said.append("all its effects are done" if seen.work == "done" else "its work is not done")
     if seen.open:
-        said.append("a live worker is at a call that does not end")
+        ends = "that takes long, and its heartbeats go on" if seen.beats else "that does not end"
+        said.append(f"a live worker is at a call {ends}")
     if seen.idle_s is not None:
         said.append(f"it has not moved for {seen.idle_s:.0f} s")
     if seen.failure:
@@ -172,17 +178,27 @@ def evidence(events: Sequence[Event], expectation: Expectation) -> Evidence | No
     done = bool(expectation.owed) and all(owed in applied for owed in expectation.owed)
     claim = str(view.data.get("claim") or "")
     detail = view.data.get("detail") or {}
+    hung = any(event.kind == "reply" and _hung(event) for event in before)
+    moves = str(view.data["moves"])
     return Evidence(
         run=view.run,
         status=view.data["status"],
-        moves=view.data["moves"],
+        # It waits for a call of which the trial knows that it never ends.
+        moves="unknown" if hung and moves == "yes" else moves,
         claim=claim,
-        worker="alive" if born - dead else "gone",
+        worker="alive" if born - dead and not _parted(before) else "gone",
         claimant="unknown" if not claim else "gone" if claim in dead else "alive",
         work="done" if done else "open",
         open=any(by not in dead for by in _open(before)),
+        beats=any(e.kind == "fault" and e.data.get("lingers_s") for e in before),
         failure=str(detail.get("last_failure") or detail.get("failure") or ""),
     )
+
+
+def _parted(events: Sequence[Event]) -> bool:
+    """Say whether nothing passes between engine and worker."""
+    last = next((e for e in reversed(events) if e.kind in {"fault", "undo"}), None)
+    return last is not None and last.kind == "fault" and last.data.get("mode") in CUT
 
 
 def _open(events: Sequence[Event]) -> set[str]:

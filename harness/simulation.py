@@ -32,7 +32,7 @@ from harness.schedule import AFTER, BEFORE, WAITING, Point
 from harness.world.cell import STRANGER, Call, Cell
 
 
-CANCELLED = "cancelled"
+CANCELLED, UNKNOWN = "cancelled", "unknown"
 
 
 class ModelError(Exception):
@@ -78,7 +78,8 @@ class World:
 
     @classmethod
     def of(cls, case: Case, recorded: Mapping[str, Json], *, answers: bool = True) -> World:
-        cell = Cell.of(case.tier, case.scenario.world, case.answers if answers else ())
+        given = [answer for answer in case.answers if answers or answer.lasting]
+        cell = Cell.of(case.tier, case.scenario.world, tuple(given))
         return cls(case, cell, History(), recorded)
 
     def perform(self, call: Call) -> dict[str, Json]:
@@ -98,6 +99,11 @@ class World:
         if call.op == "ask" and call.step in self.recorded:
             return {"status": "ok", "value": self.recorded[call.step]}
         return outcome.reply
+
+    def report(self, run: str, incarnation: int) -> None:
+        self.history.append(
+            "at", run, phase=AFTER_ACK, nth=1, step="", incarnation=str(incarnation), seq=0
+        )
 
     def reply(self, call: Call, reply: dict[str, Json]) -> None:
         self.history.append(
@@ -194,6 +200,9 @@ class Run:
                     self.refuse(ops, happening)
                     status, output = happening.refused, None
                     break
+                if happening.given_up or happening.lost:
+                    status, output = "dead" if happening.given_up else UNKNOWN, None
+                    break
                 self.stage += 1
                 late += self.lose(ops, happening)
             except Escalated:
@@ -256,7 +265,10 @@ class SimulatedOps:
             stages, run.stages = run.stages, ()
             try:
                 drive(play(body, run.arg, ops))
-            except (Spent, Escalated):
+            except Spent:
+                # Its next request is on its way: that shows that it has the answers before it.
+                run.world.report(run.run, incarnation)
+            except Escalated:
                 pass
             finally:
                 run.incarnation, run.stages = now, stages
@@ -425,9 +437,12 @@ class Trace(SimulatedOps):
         self.before: dict[str, tuple[str, ...]] = {}
         self.groups: dict[str, str] = {}
         self.owed: list[tuple[str, str]] = []
+        self.detached: list[str] = []
+        self.begun: dict[str, tuple[str, ...]] = {}
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
+        self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)
         self.steps.append(command.name)
@@ -446,6 +461,7 @@ class Trace(SimulatedOps):
     def wait(self, name: str) -> None:
         self.waits.append(name)
         self.before[name] = tuple(self.steps)
+        self.begun[name] = tuple(self.detached)
         super().wait(name)
 
     async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
@@ -464,7 +480,9 @@ class Trace(SimulatedOps):
 
     async def emit(self, command: Emit) -> None:
         self.commands.add("emit")
+        known = len(self.run.children)
         await super().emit(command)
+        self.detached += self.run.children[known:]
 
     async def invoke(self, command: Invoke) -> Json:
         self.commands.add("invoke")

@@ -25,6 +25,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from harness.deadline import Deadline, wait_until
+from harness.link import Mode
 from harness.loop import Loop
 from harness.meter import MeteredLink
 from harness.process import Address, Runner
@@ -114,6 +115,7 @@ class LocalSite:
         self._stack = ExitStack()
         self._lock = FileLock(self.folder.with_suffix(".lock"))
         self._links: dict[str, list[MeteredLink]] = {}
+        self._refused: set[str] = set()
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -148,8 +150,19 @@ class LocalSite:
     def link(self, name: str, *, of: str = "") -> MeteredLink:
         """Return a link that lives as long as the site; ``of`` is the runtime that asked."""
         made = self._stack.enter_context(MeteredLink(self._loop, name))
+        if any(name.endswith(f"-{pool}") for pool in self._refused):
+            made.set_mode(Mode.CUT)
         self._links.setdefault(of, []).append(made)
         return made
+
+    @contextlib.contextmanager
+    def refusing(self, pool: str) -> Iterator[None]:
+        """Make the links of a pool that come meanwhile refuse from their first moment."""
+        self._refused.add(pool)
+        try:
+            yield
+        finally:
+            self._refused.discard(pool)
 
     def links(self, runtime: str, pool: str) -> list[MeteredLink]:
         """Return a runtime's links to the workers of a pool.

@@ -9,6 +9,7 @@ and written as SQLite does it, so that every open connection sees the older cont
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 
@@ -40,7 +41,7 @@ class Snapshot:
         copy.mkdir(parents=True)
         if servers:
             with _frozen(servers):
-                shutil.copytree(store, copy, ignore=_unfit, dirs_exist_ok=True)
+                _tree(store, copy)
         else:
             made.each_database(store, copy)
         return made
@@ -59,7 +60,7 @@ class Snapshot:
                 path.unlink()
             elif path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
-        shutil.copytree(self.copy, self.store, dirs_exist_ok=True)
+        _tree(self.copy, self.store)
 
     def each_database(self, source: Path, target: Path) -> None:
         """Copy the pool's SQLite files, wherever they are below a folder."""
@@ -74,10 +75,20 @@ class Snapshot:
 def _frozen(servers: Sequence[Service]) -> Iterator[None]:
     with ExitStack() as stack:
         for server in servers:
-            if isinstance(server, Freezable):
+            if isinstance(server, Freezable) and server.alive():
                 server.pause()
                 stack.callback(server.resume)
         yield
+
+
+def _tree(source: Path, target: Path) -> None:
+    """Copy a folder with its owners: a database starts on no data but its account's own."""
+    shutil.copytree(source, target, ignore=_unfit, dirs_exist_ok=True)
+    for path in target.rglob("*"):
+        model = source / path.relative_to(target)
+        if model.exists():
+            status = model.stat()
+            os.chown(path, status.st_uid, status.st_gid)
 
 
 def _copy(source: Path, target: Path) -> None:

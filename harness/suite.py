@@ -14,6 +14,7 @@ from harness.load import LoadError, load_scenario, resolve
 from harness.model import ideal
 from harness.plan import arg_of
 from harness.scenario import Case, ScenarioError, cases
+from harness.schedule import parse
 from harness.sweep import Target
 
 
@@ -67,16 +68,47 @@ def targets(
             Target(case=case(text), guard=Guard(guard or "none"), faults=names)
             for text in scenarios
         )
-    known = suites()
-    if suite not in known:
-        msg = f"unknown suite {suite!r}; known: {', '.join(known)}"
-        raise LoadError(msg)
-    chosen = known[suite]
+    chosen = _suite(suite)
     return tuple(
         Target(
             case=case(cell["case"]),
             guard=Guard(guard or cell["guard"]),
             faults=tuple(faults or cell.get("faults") or chosen["faults"]),
+            points=tuple(parse(f"{text}:none").stages[0].point for text in cell.get("points", ())),
         )
         for cell in chosen["cells"]
     )
+
+
+def columns(suite: str) -> tuple[str, ...]:
+    """Return the runtimes that a suite names; none for all.
+
+    Raises:
+        LoadError: there is no such suite.
+
+    """
+    return tuple(_suite(suite).get("runtimes", ()))
+
+
+def situations(suite: str) -> list[dict[str, str]]:
+    """Return the situations of a suite: what operators call each, and its schedule.
+
+    Raises:
+        LoadError: there is no such suite.
+
+    """
+    return [
+        {"name": cell["situation"], "case": cell["case"], "schedule": f"{point}:{fault_}"}
+        for cell in _suite(suite)["cells"]
+        if "situation" in cell
+        for fault_ in cell["faults"]
+        for point in cell["points"]
+    ]
+
+
+def _suite(name: str) -> Mapping[str, Any]:
+    known = suites()
+    if name not in known:
+        msg = f"unknown suite {name!r}; known: {', '.join(known)}"
+        raise LoadError(msg)
+    return known[name]

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.known import Known, mark
+
 
 MAX_UNKNOWN = 0.02
 
@@ -20,7 +22,8 @@ class Cell:
     """One cell of the matrix; the numbers count schedules.
 
     ``predicted`` are violated as the guarantee predicts, ``surprising`` contradict the
-    model (in either direction), ``confirmed`` were proved by a single trial.
+    model (in either direction), ``known`` do so too and are listed, ``confirmed`` were proved by
+    a single trial.
     """
 
     runtime: str
@@ -34,6 +37,7 @@ class Cell:
     escalated: int
     predicted: int
     surprising: int
+    known: int
     unknown: int
     confirmed: int
     disagreed: int
@@ -47,11 +51,13 @@ class Cell:
 
     @property
     def state(self) -> str:
-        """Return clean, predicted, surprising or unknown: the worst that the cell shows."""
+        """Return clean, predicted, known, unknown or surprising: the worst that it shows."""
         if self.surprising:
             return "surprising"
         if self.unknown:
             return "unknown"
+        if self.known:
+            return "known"
         return "predicted" if self.violated else "clean"
 
 
@@ -82,10 +88,10 @@ def decide(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(batch.values())
 
 
-def cells(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
-    """Return the cells of an index, in order of appearance."""
+def cells(rows: Iterable[Mapping[str, Any]], known: Sequence[Known] = ()) -> list[Cell]:
+    """Return the cells of an index, in order of appearance; ``known`` failures are no surprise."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
+    for row in mark(rows, known):
         key = (row["runtime"], row["case"], row["guard"], row["fault"], str(row["depth"]))
         groups.setdefault(key, []).append(row)
     found = []
@@ -111,8 +117,9 @@ def cells(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
                     for r in decided
                 ),
                 escalated=sum(r["outcome"] == "ok" and r["end"] == "escalated" for r in decided),
-                predicted=sum(not r["surprising"] for r in violated),
+                predicted=sum(not r["surprising"] and not r.get("known") for r in violated),
                 surprising=len(surprising),
+                known=sum(bool(r.get("known")) for r in violated),
                 unknown=sum(r["outcome"] == "unknown" for r in decided),
                 confirmed=sum(bool(r.get("confirmed")) for r in decided),
                 disagreed=sum(bool(r.get("disagreed")) for r in decided),

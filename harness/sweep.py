@@ -42,7 +42,7 @@ from harness.runtime import (
 )
 from harness.scenario import Case
 from harness.scene import READY_S, Scene
-from harness.schedule import WAITING, Point, Schedule, Stage, parse, visited
+from harness.schedule import ATTACH, WAITING, Point, Schedule, Stage, parse, visited
 from harness.site import LocalSite, Lot
 from harness.store import Store, StoreError, TrialFolder
 from harness.trial import StoppedError, Trial
@@ -55,11 +55,15 @@ BACKLOG = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One row of the matrix: a case, a guard, and the faults to try."""
+    """One row of the matrix: a case, a guard, and the faults to try.
+
+    With ``points``, only there, and each schedule alone.
+    """
 
     case: Case
     guard: Guard
     faults: tuple[str, ...]
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +162,9 @@ class Column:
                 self.skip(target, name, f"it is written for {', '.join(mine)} only")
             return
         used = ideal(target.case, "r", arg_of(target.case, "r")).commands
+        asked = {name for one in target.case.scenario.programs for name in one.policy.uses}
         how = self.runtime.capabilities
-        missing = sorted(name for name in used if how.get(name) in {None, Support.MISSING})
+        missing = sorted(name for name in used | asked if how.get(name) in {None, Support.MISSING})
         if missing:
             for name in target.faults:
                 self.skip(target, name, f"it has no {', '.join(missing)}")
@@ -192,20 +197,24 @@ class Column:
             kept=bool(backend.servers) or runtime.kind is not Kind.SERVER,
             versions=case.scenario.versions,
             cancels=runtime.capabilities.get("cancel") not in {None, Support.MISSING},
+            called=runtime.dial is Dial.SERVER,
         )
 
     def fault(
         self, target: Target, broken: Fault, points: Sequence[Point], waits: Sequence[str]
     ) -> None:
         """Try a fault at every point, then at every second one, and prove what was found."""
+        passed = [Point("", ATTACH), *points]
+        wanted = target.points or passed
         first = [
             Schedule((Stage(point, broken.name),))
-            for point in points
-            if point.phase in broken.phases
+            for point in passed
+            if point.phase in broken.phases and point in wanted
         ]
         if not first:
+            where = ", ".join(str(point) for point in target.points)
             reason = f"{target.case.scenario.name} has no point at which it could come"
-            self.skip(target, broken.name, reason)
+            self.skip(target, broken.name, f"it does not pass {where}" if where else reason)
             return
         place = (self.runtime.name, target.case.id, str(target.guard), broken.name)
         self.listener.begun(*place)
@@ -258,7 +267,10 @@ class Column:
         self, target: Target, broken: Fault, depth: int, schedules: Sequence[Schedule]
     ) -> Iterator[tuple[list[dict[str, Any]], list[Event]]]:
         """Run schedules in batches, those at a wait alone; prove violations and a sample."""
-        alone = [s for s in schedules if any(st.point.phase == WAITING for st in s.stages)]
+        lone = {WAITING, ATTACH}
+        alone = [
+            s for s in schedules if target.points or any(st.point.phase in lone for st in s.stages)
+        ]
         many = [s for s in schedules if s not in set(alone)]
         found: list[dict[str, Any]] = []
         for start in range(0, len(many), self.runtime.batch):
@@ -370,8 +382,10 @@ class Column:
             runner=self.make_runner(folder),
             history=history,
             find_links=lambda: self.site.links(self.runtime.name, plan.ident),
+            refusing=lambda: self.site.refusing(plan.ident),
             store=self.site.folder / self.runtime.name,
             copy_to=self.site.folder / "copies" / plan.ident,
+            settings=self.runtime.settings(plan.profile),
         )
         trial = Trial(
             scene=scene,

@@ -22,7 +22,7 @@ from harness.model import Ideal, ideal
 from harness.plan import Plan, arg_of
 from harness.runtime import Runtime
 from harness.scene import READY_S, Scene
-from harness.schedule import BEFORE, WAITING, Point, Schedule
+from harness.schedule import ATTACH, BEFORE, WAITING, Point, Schedule
 from harness.secrets import scan
 from harness.sight import Sight
 
@@ -31,6 +31,7 @@ __all__ = ["READY_S", "StoppedError", "Trial"]
 
 HOLD_S = 60.0
 LOOK_ALL = 6
+LISTED_S = 5.0
 WATCH_S = 0.8
 """How long a woken zombie must be silent to count as done."""
 WAIT_SCALE = 3.0
@@ -73,7 +74,7 @@ class Trial:
             for stage in schedule.stages:
                 if fault(stage.fault).copies:
                     scene.world.arm(run, run, str(self.first(run)))
-                if stage.point.phase != WAITING:
+                if stage.point.phase not in {WAITING, ATTACH}:
                     keep = fault(stage.fault).keeps
                     scene.world.arm(run, run, str(stage.point), keep=keep)
         for run in scene.bystanders:
@@ -128,6 +129,7 @@ class Trial:
             missing = [run for run in points if sight.why_not(run, points[run])]
             if missing and (waiting or round_ % LOOK_ALL == 0):
                 sight.look([run for run in missing if run in waiting or sight.quiet(run)])
+                sight.look([child for run in missing for child in sight.begun(run, points[run])])
             return all(sight.ended(run) or not sight.why_not(run, points[run]) for run in points)
 
         with contextlib.suppress(DeadlineError):  # the gate says, run by run, what is missing
@@ -206,6 +208,25 @@ class Trial:
         except DeadlineError:
             sight.look([run for run in runs if not sight.ended(run)])
 
+    def meanwhile(self) -> None:
+        """Note what the runtime says of a run while it is broken.
+
+        Of one run only: asking for hundreds would make the fault last.  A dead server says
+        nothing, and a live one may list a run some time after it has begun it.
+        """
+        scene, sight = self.scene, self.sight
+        if self.plan.batch or not all(server.alive() for server in scene.servers):
+            return
+
+        def listed() -> bool:
+            sight.look(scene.runs)
+            return all(sight.views[run].status != "unknown" for run in scene.runs)
+
+        with contextlib.suppress(DeadlineError):
+            wait_until(listed, Deadline.after(LISTED_S), "the runtime lists the run", poll_s=0.2)
+        for run in scene.runs:
+            sight.note(run)
+
     def collect(self) -> None:
         """Gather the last evidence: views, journals, worlds, and where the secret stands."""
         scene, sight = self.scene, self.sight
@@ -245,14 +266,21 @@ class Trial:
         settle_s = float(settings["settle_s"])  # type: ignore[arg-type]
         self.prepare()
         try:
+            broken = [fault(s.fault) for one in self.plan.schedules for s in one.stages]
+            if any(each.empties for each in broken):
+                scene.keep_empty()
             if scene.bystanders:
                 scene.start_worker(scene.bystanding)
-            scene.start_worker(self.plan.ident)
-            self.submit()
             depth = max((len(schedule.stages) for schedule in self.plan.schedules), default=0)
-            if any(fault(s.fault).copies for one in self.plan.schedules for s in one.stages):
+            unmet = any(point.phase == ATTACH for point in scene.points().values())
+            if unmet:
+                self.introduce()
+            else:
+                scene.start_worker(self.plan.ident)
+                self.submit()
+            if any(each.copies for each in broken):
                 self.copy()
-            for scene.stage in range(depth):
+            for scene.stage in range(int(unmet), depth):
                 self.broken()
             scene.stage = depth
             for run in scene.bystanders:
@@ -266,12 +294,35 @@ class Trial:
         finally:
             scene.clear()
 
+    def introduce(self) -> None:
+        """Begin with a worker that cannot be reached; only where it was taken, a run can come."""
+        scene = self.scene
+        scene.fault = fault(self.plan.schedules[0].stages[0].fault)
+        scene.fault.inject(scene)
+        taken = scene.unmet is None
+        if taken:
+            self.submit()
+        scene.until(
+            lambda: any(link.touched for link in scene.links), "the link refuses the engine"
+        )
+        for run in scene.runs:
+            scene.history.append("gate", run, stage=scene.stage, ok=True, why="")
+        names = ", ".join(link.name for link in scene.links)
+        scene.report(None, names, mode="cut", touched=sum(link.touched for link in scene.links))
+        if taken:
+            self.meanwhile()
+        scene.fault.heal(scene)
+        scene.history.append("undo", fault=scene.fault.name, when="heal")
+        if not taken:
+            self.submit()
+
     def broken(self) -> None:
         """Bring the runs to the points of this stage, break what is to break, and heal it."""
         scene = self.scene
         scene.fault = fault(self.plan.schedules[0].stages[scene.stage].fault)
         self.reach()
         scene.fault.inject(scene)
+        self.meanwhile()
         scene.fault.heal(scene)
         for server in scene.servers:
             server.ready(Deadline.after(READY_S))

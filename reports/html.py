@@ -21,6 +21,7 @@ from reports.headline import controls, headline
 from reports.matrix import put
 from reports.pages import render
 from reports.sheet import NO_FAULT, Gap, Place, Sheet, anchor, place_of
+from reports.situations import situations
 from reports.svg import LogScale, axis, strip
 from reports.words import EXITS, STATES, faults, oracles, state_of
 
@@ -112,8 +113,9 @@ def section(sheet: Sheet, cell: Cell, pages: Mapping[str, str]) -> dict[str, Any
     rows = ordered(cell)
     shown = rows
     if len(rows) > LISTED:
-        rank = {"surprising": 0, "unknown": 1, "predicted": 2, "escalated": 3, "clean": 4}
-        worst = sorted(range(len(rows)), key=lambda i: (rank[state_of(rows[i]).key], i))[:LISTED]
+        rank = ["surprising", "unknown", "known", "predicted", "escalated", "clean"]
+        worst = sorted(range(len(rows)), key=lambda i: (rank.index(state_of(rows[i]).key), i))
+        worst = worst[:LISTED]
         shown = [rows[index] for index in sorted(worst)]
     return {
         **_entry(sheet, cell),
@@ -206,6 +208,8 @@ def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
         recovery={fault: strips(lines) for fault, lines in figures.recovery(sheet).items()},
         cost=figures.cost(sheet),
         settings=settings(sheet),
+        situations=situations(sheet),
+        pages={trial: quote(page) for trial, page in pages.items()},
         p99_from=P99_FROM,
         oracles=oracles(),
         faults=faults(),

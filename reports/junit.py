@@ -56,6 +56,7 @@ def _measured(suite: ET.Element, sheet: Sheet, cell: Cell) -> None:
         ("escalated", cell.escalated),
         ("violated_as_predicted", cell.predicted),
         ("surprising", cell.surprising),
+        ("known", cell.known),
         ("unknown", cell.unknown),
         ("proved_alone", cell.confirmed),
     ):

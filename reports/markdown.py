@@ -12,6 +12,7 @@ from harness.summary import Cell
 from reports.headline import controls, headline
 from reports.matrix import put
 from reports.sheet import Sheet
+from reports.situations import situations
 from reports.words import EXITS, STATES, count, found_in, state_of
 
 
@@ -43,6 +44,7 @@ def _counts(cell: Cell) -> str:
             (cell.clean, "clean"),
             (cell.escalated, "escalated"),
             (cell.predicted, "violated as predicted"),
+            (cell.known, "known failures"),
             (cell.surprising, "CONTRADICT"),
             (cell.unknown, "unknown"),
             (cell.confirmed, "proved alone"),
@@ -81,6 +83,11 @@ def _lines(sheet: Sheet) -> Iterable[str]:
             f"| {plain(cell.runtime)} | {plain(cell.case)} | {cell.guard} | {plain(cell.fault)} "
             f"| {cell.depth} | {_face(cell)} | {_counts(cell)} |"
         )
+    for name, line in situations(sheet):
+        yield ""
+        yield f"**{plain(name)}**"
+        yield ""
+        yield from (f"- {plain(entry.runtime)}: {plain(entry.text)}" for entry in line)
     gaps = sheet.gaps()
     if gaps:
         yield ""
@@ -95,6 +102,7 @@ def _lines(sheet: Sheet) -> Iterable[str]:
     for key, title in (
         ("surprising", "Contradictions"),
         ("unknown", "Unknown"),
+        ("known", "Known failures"),
         ("predicted", "Violations, as predicted"),
     ):
         rows = [row for cell in sheet.cells for row in cell.rows if state_of(row).key == key]

@@ -21,6 +21,7 @@ COUNTS = (
     "escalated",
     "predicted",
     "surprising",
+    "known",
     "unknown",
     "violated",
     "confirmed",

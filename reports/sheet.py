@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults import FAULTS
+from harness.known import read as known_failures
 from harness.stats import Interval, clopper_pearson
 from harness.store import Store
 from harness.summary import Cell, cells, exit_code
@@ -192,4 +193,5 @@ def read(results: Path) -> Sheet:
         known.values(),
         key=lambda c: KINDS.index(c["kind"]) if c.get("kind") in KINDS else len(KINDS),
     )
-    return Sheet(store.path, facts, rows, cells(rows), columns)
+    found = cells(rows, known_failures(facts.get("known") or ()))
+    return Sheet(store.path, facts, rows, found, columns)

@@ -39,6 +39,12 @@ STATES: Mapping[str, State] = {
             "a real violation: what the runtime promises does not rule it out",
         ),
         State(
+            "known",
+            "✗",
+            "known failure",
+            "a violation that the promise rules out, and that is listed with where it is told of",
+        ),
+        State(
             "surprising",
             "‼",
             "CONTRADICTS",
@@ -68,6 +74,8 @@ def state_of(row: Mapping[str, Any]) -> State:
         return STATES["unknown"]
     if row["surprising"]:
         return STATES["surprising"]
+    if row.get("known"):
+        return STATES["known"]
     if row["outcome"] == "violated":
         return STATES["predicted"]
     return STATES["escalated" if row["end"] == "escalated" else "clean"]
@@ -80,6 +88,8 @@ def found_in(row: Mapping[str, Any]) -> str:
         parts.append(f"not predicted: {', '.join(row['unpredicted'])}")
     if row["absent"]:
         parts.append(f"predicted, but did not occur: {', '.join(row['absent'])}")
+    if row.get("known"):
+        parts.append(f"known: {row['known']}")
     if row["why"] and (row["outcome"] == "unknown" or row.get("disagreed")):
         parts.append(row["why"])
     return "; ".join(parts)

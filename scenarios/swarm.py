@@ -37,5 +37,5 @@ SCENARIO = Scenario(
         **{f"work/{name}": [] for wave in WAVES for name in wave},
     },
     tiers=(Tier.O, Tier.K, Tier.Q, Tier.V),
-    variants={"failing": (Answer(step="patch_api", status="failed"),)},
+    variants={"failing": (Answer(step="patch_api", status="failed", lasting=True),)},
 )

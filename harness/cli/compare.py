@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from harness.compare import Comparison, compare
-from harness.sides import Finding, Side, Weight
-from harness.slowdown import Recovery
+from harness.comparison.compare import Comparison, compare
+from harness.comparison.sides import Finding, Side, Weight
+from harness.comparison.slowdown import Recovery
 from harness.store import StoreError
 
 

@@ -16,6 +16,7 @@ from harness.cli.bench import write_reports
 from harness.cli.run import document, verdict
 from harness.cli.screen import line
 from harness.history import read
+from harness.known import listed
 from harness.store import Store, StoreError
 from harness.summary import cells, exit_code
 
@@ -43,7 +44,9 @@ def analyze(results: Path, as_json: bool) -> None:
                 for old, new in zip(folder.rows(), rows, strict=True)
             )
             folder.finish(rows, metrics.usage(events))
-        found = cells(store.reindex())
+        known = listed()
+        store.update(known=[entry.to_json() for entry in known])
+        found = cells(store.reindex(), known)
         facts = store.facts()
         code = exit_code(
             found, facts.get("planned", 0), facts.get("judged", 0), facts.get("budget", "")

@@ -16,15 +16,15 @@ import click
 from harness.cli.bench import Bench, git, host, runtimes, write_reports
 from harness.cli.run import describe
 from harness.cli.sitting import Sitting
-from harness.demand import WARM, Driver
 from harness.load import LoadError as NotFoundError
 from harness.load import load, names
-from harness.loading import SHARE
 from harness.loop import Loop
 from harness.scenario import Case
 from harness.site import LocalSite, sweep
 from harness.store import Store
 from harness.suite import case, default_case
+from harness.traffic.demand import WARM, Driver
+from harness.traffic.loading import SHARE
 from harness.world import World
 
 

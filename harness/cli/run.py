@@ -20,9 +20,11 @@ import click
 
 from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
 from harness.cli.screen import Screen
+from harness.known import listed, read
 from harness.runtime import Runtime, RuntimeUnavailableError
+from harness.situations import entries, lines
 from harness.store import Store
-from harness.suite import targets
+from harness.suite import columns, situations, targets
 from harness.summary import Cell, cells, exit_code
 from harness.sweep import SAMPLE, Column, Request
 from harness.trial import StoppedError
@@ -120,13 +122,17 @@ def _latest(results: Path, resume: str) -> Store:
 
 @click.command()
 @click.option(
-    "--suite", default="standard", help="smoke, standard or full (scenarios/suites.toml)."
+    "--suite",
+    default="standard",
+    show_default=True,
+    help="smoke, standard, full, finalization or another of scenarios/suites.toml.",
 )
 @click.option(
     "--runtime",
     "names",
     multiple=True,
-    help="A name, module:attribute, or ./file.py:NAME; all, if not given.",
+    help="A name, module:attribute, or ./file.py:NAME; if not given, those that the suite names "
+    "(smoke and standard: eight), or all (the other suites, and --scenario).",
 )
 @click.option(
     "--scenario",
@@ -230,6 +236,8 @@ def run(
     store = _latest(results, resume) if resume else None
     if store:
         asked = store.facts()["asked"]
+    elif not names and not scenarios:
+        asked["names"] = list(columns(suite))
     chosen = targets(asked["suite"], asked["scenarios"], asked["faults"], asked["guard"] or "")
     found = runtimes(asked["names"], controls=asked["controls"])
     for runtime in found.values():
@@ -254,6 +262,8 @@ def run(
         "jobs": jobs,
         "started_at": datetime.now(UTC).isoformat(),
         "columns": [describe(*item, request.profile) for item in found.items()],
+        "known": [entry.to_json() for entry in listed()],
+        "situations": [] if asked["scenarios"] or asked["faults"] else situations(asked["suite"]),
     }
     store = store or Store.create(results, facts)
     sys.exit(_sweep(store, request, found, jobs, as_json=as_json))
@@ -266,35 +276,35 @@ def _sweep(
     stop = threading.Event()
     total = len(found) * sum(len(target.faults) for target in request.targets)
     screen = Screen(store, quiet=as_json, cells_=total)
-    columns: list[Column] = []
+    swept: list[Column] = []
     with store.owned():
         try:
             with stopping(stop), bench() as bench_, screen.progress:
                 store.reindex()
-                columns += (
+                swept += (
                     column(bench_, *item, request, store, screen, stop) for item in found.items()
                 )
-                sweep_all(columns, jobs, stop)
+                sweep_all(swept, jobs, stop)
         except KeyboardInterrupt:
             again = f"bakeoff run --resume {store.path}"
             click.echo(f"interrupted; nothing finished is lost: {again}", err=True)
             return 130
-        return _conclude(store, request, columns, screen, began_s, as_json=as_json)
+        return _conclude(store, request, swept, screen, began_s, as_json=as_json)
 
 
 def _conclude(
     store: Store,
     request: Request,
-    columns: Sequence[Column],
+    swept: Sequence[Column],
     screen: Screen,
     began_s: float,
     *,
     as_json: bool,
 ) -> int:
     """Count, write the reports, say how it went, and return the exit code."""
-    rows = store.reindex()
-    planned, judged = sum(c.planned for c in columns), sum(c.judged for c in columns)
-    matrix = cells(rows)
+    rows, facts = store.reindex(), store.facts()
+    planned, judged = sum(c.planned for c in swept), sum(c.judged for c in swept)
+    matrix = cells(rows, read(facts.get("known", ())))
     measured = [cell for cell in matrix if cell.fault != "none"]
     budget = f"{request.budget} a cell, seed {request.seed}" if request.budget else ""
     code = exit_code(matrix, planned, judged, budget)
@@ -313,6 +323,10 @@ def _conclude(
     if as_json:
         click.echo(json.dumps(document(store, measured), indent=1))
         return code
+    for text in lines(
+        entries(facts.get("situations", ()), [c.runtime.name for c in swept], rows, screen.skips)
+    ):
+        screen.say(text)
     singles = sum(row["mode"] == "single" for row in rows)
     screen.say("")
     screen.say(
@@ -350,6 +364,7 @@ def document(store: Store, matrix: Sequence[Cell]) -> dict[str, Any]:
         "escalated",
         "predicted",
         "surprising",
+        "known",
         "unknown",
         "confirmed",
         "disagreed",

@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from harness.known import read
 from harness.store import Store
 from harness.summary import Cell, cells
 
@@ -26,6 +27,7 @@ def line(cell: Cell) -> str:
         (cell.clean, "clean"),
         (cell.escalated, "escalated"),
         (cell.predicted, "violated as predicted"),
+        (cell.known, "violated as is known"),
         (cell.surprising, "CONTRADICT THE MODEL"),
         (cell.unknown, "unknown"),
         (cell.confirmed, "proved alone"),
@@ -93,7 +95,7 @@ class Screen:
             for row in self.store.rows()
             if (row["runtime"], row["case"], row["guard"], row["fault"]) == wanted
         ]
-        for cell in cells(rows):
+        for cell in cells(rows, read(self.store.facts().get("known", ()))):
             self.say(line(cell))
 
     def skipped(self, runtime: str, case: str, guard: str, fault: str, reason: str) -> None:

@@ -13,8 +13,6 @@ import click
 
 from harness.cli.bench import Bench
 from harness.deadline import DeadlineError
-from harness.demand import Driver, Mode, Phase
-from harness.loading import LoadError, Place, measure
 from harness.loop import Loop
 from harness.model import ideal
 from harness.plan import arg_of
@@ -24,6 +22,8 @@ from harness.runtime import Runtime, RuntimeUnavailableError, Support
 from harness.scenario import Case
 from harness.stats import spread
 from harness.store import write_json
+from harness.traffic.demand import Driver, Mode, Phase
+from harness.traffic.loading import LoadError, Place, measure
 
 
 SCHEMA = "bakeoff.load/v1"

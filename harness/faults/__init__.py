@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.faults.absences import ABSENCES
 from harness.faults.cancels import CANCELS
 from harness.faults.changes import CHANGES
 from harness.faults.deaths import DEATHS
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 FAULTS: Mapping[str, Fault] = {
-    fault.name: fault for fault in (*DEATHS, *LINKS, *STORES, *CHANGES, *CANCELS)
+    fault.name: fault for fault in (*DEATHS, *LINKS, *STORES, *CHANGES, *CANCELS, *ABSENCES)
 }
 
 

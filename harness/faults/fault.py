@@ -44,6 +44,8 @@ class Happening:
     recorded.  ``version``: the next attempt runs that version of the program.  ``refused``:
     the status in which a runtime leaves the run because the version does not fit; with
     ``again`` it repeats the call in flight first, with ``orphan`` a step may be on its way.
+    ``given_up``: the runtime gives the run up, as if its own code had failed.  ``lost``: it does
+    not know the run any more.
     """
 
     dies: bool = True
@@ -56,6 +58,8 @@ class Happening:
     rewound: bool = False
     version: str = ""
     refused: str = ""
+    given_up: bool = False
+    lost: bool = False
 
 
 class Breakable(Protocol):
@@ -84,6 +88,11 @@ class Scene(Protocol):
         """Return how far the clock of the newest worker is ahead of the harness's (seconds)."""
         ...
 
+    @property
+    def settings(self) -> Mapping[str, Json]:
+        """Return the runtime's settings that govern recovery."""
+        ...
+
     def report(self, ended: Exit | None, victim: str, **more: Json) -> None: ...
     def maim(self, part: str) -> None: ...
     def release(self, how: str) -> None: ...
@@ -93,6 +102,12 @@ class Scene(Protocol):
     def cancel(self) -> None: ...
     def queue(self) -> None: ...
     def rewind(self) -> None: ...
+    def empty(self) -> None: ...
+    def abandoned(self, most_s: float) -> bool: ...
+    def outlast(self, for_s: float) -> None: ...
+    def introduce(self) -> None: ...
+    def meet(self) -> None: ...
+    def tell(self, text: str) -> None: ...
     def until(self, predicate: Callable[[], bool], reason: str) -> None: ...
 
 
@@ -102,6 +117,7 @@ class Means:
 
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
     worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
+    ``called``: it is the engine that dials the workers.
     """
 
     servers: Sequence[Service] = ()
@@ -111,6 +127,7 @@ class Means:
     kept: bool = False
     versions: Collection[str] = ()
     cancels: bool = False
+    called: bool = False
 
 
 Act = Callable[[Scene], None]
@@ -154,7 +171,8 @@ class Fault:
     ``exact``: it can mean one thing only.  ``keeps``: a held request outlives its caller.
     ``everyone``: bystanders are hit too.  ``timer``: the setting (seconds) after which the
     runtime notices it by itself, added to how long settling may take.  ``queues``: further
-    runs are submitted for it.  ``copies``: it needs an early copy of the store.
+    runs are submitted for it.  ``copies``: it needs an early copy of the store, ``empties``: one
+    from before any run.
     """
 
     name: str
@@ -171,6 +189,7 @@ class Fault:
     timer: str = ""
     queues: bool = False
     copies: bool = False
+    empties: bool = False
 
 
 def always(*happenings: Happening) -> Happenings:

@@ -48,7 +48,7 @@ def ghost_running(events: Sequence[Event], expectation: Expectation) -> Finding:
     is tried again and again is not moved: the same code meets the same record each time.
     """
     view = last_view(events)
-    if view is None or view.data["status"] == "escalated":
+    if view is None or view.data["status"] == "escalated" or _wiped(events, view):
         return NOT_APPLICABLE
     if view.data["status"] in TERMINAL:
         return OK
@@ -58,6 +58,28 @@ def ghost_running(events: Sequence[Event], expectation: Expectation) -> Finding:
     if view.data["moves"] == "no" or expectation.changed:
         return violated(f"{note}, and nothing moves it", view)
     return unknown(f"{note}; whether it moves is {view.data['moves']}", view)
+
+
+def _wiped(events: Sequence[Event], view: Event) -> Event | None:
+    """Return that the store was emptied, if the runtime does not know the run since."""
+    if view.data["status"] != "unknown":
+        return None
+    return next((e for e in events if e.kind == "wipe" and e.index < view.index), None)
+
+
+def lost_run(events: Sequence[Event], expectation: Expectation) -> Finding:
+    """The runtime took the run, its store was emptied, and it does not know the run any more.
+
+    Without an emptied store nothing tells such a run from one that could not be asked for.
+    """
+    del expectation
+    if not any(event.kind == "wipe" for event in events):
+        return NOT_APPLICABLE
+    view = last_view(events)
+    wiped = _wiped(events, view) if view else None
+    if view and wiped:
+        return violated("it was taken, and is not known any more", wiped, view)
+    return OK
 
 
 def orphaned_claim(events: Sequence[Event], expectation: Expectation) -> Finding:
@@ -85,7 +107,7 @@ def orphaned_claim(events: Sequence[Event], expectation: Expectation) -> Finding
 def broken_chain(events: Sequence[Event], expectation: Expectation) -> Finding:
     """The work is done but the run has not ended, it ended otherwise, or a child never was."""
     view = last_view(events)
-    if view is None or view.data["status"] == "escalated":
+    if view is None or view.data["status"] == "escalated" or _wiped(events, view):
         return NOT_APPLICABLE
     status = view.data["status"]
     if status == "completed":

@@ -32,6 +32,20 @@ def hung_handler(events: Sequence[Event], expectation: Expectation) -> Finding:
     return violated(f"the hung handler was not noticed; {why}", hung)
 
 
+def false_alarm(events: Sequence[Event], expectation: Expectation) -> Finding:
+    """A live worker whose heartbeats went on was taken for dead: its step was called again."""
+    del expectation
+    slow = next((e for e in events if e.kind == "fault" and e.data.get("lingers_s")), None)
+    if slow is None:
+        return NOT_APPLICABLE
+    begun = {(e.run, e.data["step"]) for e in events if e.kind == "call" and e.index < slow.index}
+    for event in events:
+        late = event.index > slow.index and event.kind == "call"
+        if late and (event.run, event.data["step"]) in begun:
+            return violated(f"{event.data['step']} was called again at work", slow, event)
+    return OK
+
+
 def credential_leak(events: Sequence[Event], expectation: Expectation) -> Finding:
     """A canary secret stands in output, logs, journals or stores."""
     del expectation
@@ -80,6 +94,8 @@ def vacuity(events: Sequence[Event], expectation: Expectation) -> Finding:
                 return unknown(f"{event.data['victim']} was not seen dead", event)
         if faults[0].data.get("hung") or faults[0].data.get("version"):
             continue  # whether anything follows is what the oracles of hangs and ghosts judge
+        if any(event.kind == "wipe" for event in events):
+            continue  # who does not know the run does nothing for it: others judge that
         view = last_view(events)
         if view is not None and view.data["moves"] == "no":
             continue  # the runtime itself says that nothing will follow: others judge that

@@ -186,7 +186,7 @@ class Cell:
         author = f"{call.run}/{call.step}"
         self.seen[author] = nth = self.seen.get(author, 0) + 1
         for answer in self.answers if "." not in call.run else ():
-            if (answer.step, answer.nth) == (call.step, nth):
+            if answer.refuses(call.step, nth):
                 return Outcome({"status": answer.status, "after_s": answer.after_s}, applied=False)
         if self.tier is Tier.K and call.key and call.effect.writes:
             stored = self.keys.get(call.key)

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness.demand import Demand, Mode
 from harness.process import Address, WorkerSpec
 from harness.runtime import RuntimeUnavailableError
+from harness.traffic.demand import Demand, Mode
 
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")

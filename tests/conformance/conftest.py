@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from conformance.columns import ASKED
 from conformance.kit import Stand, opened
 from conformance.ledger import Ledger
-from support.campaign import CONFORMANCE, runtime
+from support.campaign import runtime
 
 from harness.runtime import RuntimeUnavailableError
 
@@ -27,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _ledger(config: pytest.Config) -> Ledger | None:
     """Return where results are kept; a plain test run keeps none."""
-    default = "results/conformance.json" if CONFORMANCE else ""
+    default = "results/conformance.json" if ASKED else ""
     given = config.getoption("--conformance-out", default=None)
     path = given or os.environ.get("BAKEOFF_CONFORMANCE_OUT", default)
     return Ledger(Path(path)) if path else None

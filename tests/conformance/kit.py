@@ -2,8 +2,13 @@
 
 A check asserts on the world's history and on what the runtime says of its runs, by logic and
 order.  A lower bound (not before) is logic; "within" is patience only, and moves on with
-progress.  That something never happens is looked at once a *sentinel*, a run that was asked
-for later and that nothing holds back, has ended, and nothing has moved for ``SILENCE_S``.
+progress: how long nothing may move is the runtime's own `idle_s`, and after a death its
+``settle_s``.
+
+That something never happens is looked at after *sentinels*, runs that were asked for later, by
+the same door, and that nothing holds back: two have begun and ended one after the other, and
+then nothing has moved for twice as long as the slowest start of this check took, from asking to
+its first call (`Kit.quiet`).
 """
 
 from __future__ import annotations
@@ -41,9 +46,12 @@ from harness.world import Cell
 
 
 PROGRAMS = Path(__file__).with_name("programs.py")
+ROUNDS = 2
 SILENCE_S = 0.3
-IDLE_S = 15.0
-MOST_S = 120.0
+IDLE_SHARE = 0.5
+"""Which part of ``settle_s`` a runtime may be silent for while nobody has died."""
+MOST = 4
+"""How many times ``settle_s`` a wait may take in all."""
 CLOCKS_S = 0.05
 """By how much a lower bound may be missed: clocks and timers of two processes."""
 
@@ -98,8 +106,10 @@ def opened(runtime: Runtime, folder: Path) -> Iterator[Stand]:
 
 
 @contextmanager
-def kit(stand: Stand, primitive: str, idle_s: float = IDLE_S) -> Iterator[Kit]:
+def kit(stand: Stand, primitive: str, idle_s: float | None = None) -> Iterator[Kit]:
     """Lend a kit with a worker for the scenario of a primitive.
+
+    It waits ``idle_s`` seconds for something to move; without, as long as the runtime says.
 
     Raises:
         ProcessError: the worker refuses the scenario.
@@ -109,14 +119,25 @@ def kit(stand: Stand, primitive: str, idle_s: float = IDLE_S) -> Iterator[Kit]:
     reference = f"{PROGRAMS}:{primitive.upper()}"
     scenario = load_scenario(reference)
     folder = stand.folder / pool
+    patience_s = patience(stand.runtime, stand.profile) if idle_s is None else (idle_s, idle_s)
     with History() as history, closing(stand.bench.runner(folder)) as runner:  # type: ignore[type-var]
         stand.bench.world.open(pool, Cell.of(Tier.O, scenario.world), history)
         try:
-            lent = Kit(stand, pool, reference, scenario.main.name, history, runner, idle_s)
+            lent = Kit(stand, pool, reference, scenario.main.name, history, runner, *patience_s)
             lent.work()
             yield lent
         finally:
             stand.bench.world.close(pool)
+
+
+def patience(runtime: Runtime, profile: str) -> tuple[float, float]:
+    """Return for how many seconds nothing may move: while nobody has died, and afterwards.
+
+    The first is the setting ``idle_s``, where a runtime gives it: engines that poll slowly do.
+    """
+    settings = runtime.settings(profile)
+    settle_s = float(str(settings["settle_s"]))
+    return float(str(settings.get("idle_s", settle_s * IDLE_SHARE))), settle_s
 
 
 @dataclass(slots=True)
@@ -130,9 +151,12 @@ class Kit:
     history: History
     runner: Runner
     idle_s: float
+    settle_s: float
     emulated: set[str] = field(default_factory=set)
     _worker: Process | None = None
-    _sentinels: int = 0
+    _sentinels: set[str] = field(default_factory=set)
+    _asked: list[tuple[float, set[str]]] = field(default_factory=list)
+    _by_event: bool = False
 
     @property
     def durable(self) -> bool:
@@ -157,6 +181,7 @@ class Kit:
         """Kill the worker, and return once the world has let go of its calls."""
         assert self._worker is not None
         victim = self._worker.incarnation
+        self.idle_s = self.settle_s
         ended = self._worker.kill()
         self.history.append("exit", incarnation=victim, pid=ended.pid, signal=ended.signal)
         self.until(
@@ -195,21 +220,28 @@ class Kit:
         args: Mapping[str, Json],
         hold: tuple[str, *tuple[int, ...]] | None = None,
         armed: Sequence[str] = (),
+        program: str = "",
     ) -> list[str]:
-        """Ask for a run of the main program for each name, all in one call; return their ids.
+        """Ask for a run for each name, all in one call; return their ids.
 
-        ``hold`` is a step at which each is held, with the calls of it if not the first.
+        ``hold`` is a step at which each is held, with the calls of it if not the first;
+        ``program`` is the main one unless named.
         """
         for name in args if hold else ():
             self.hold(self.run(name), *hold)
         starts = [
-            Start(envelope=self.envelope(name, armed), program=self.program, arg=arg)
+            Start(envelope=self.envelope(name, armed), program=program or self.program, arg=arg)
             for name, arg in args.items()
         ]
         runs = [start.envelope.run for start in starts]
+        self._ask(runs)
         self.history.append("submit", runs=runs)
         self.stand.backend.submit(starts)
         return runs
+
+    def _ask(self, runs: Sequence[str], *, by_event: bool = False) -> None:
+        self._by_event = by_event
+        self._asked.append((time.monotonic(), set(runs)))
 
     def publish(self, event: str, key: str, payload: Json, hold: str = "") -> dict[str, str]:
         """Send an event from outside; return the ids of what it starts, by program.
@@ -228,6 +260,7 @@ class Kit:
         runs = {program.name: f"{sender.run}.{event}.{key}.{program.name}" for program in programs}
         for run in runs.values() if hold else ():
             self.hold(run, hold)
+        self._ask([*runs.values()], by_event=True)
         self.history.append("event", name=f"{event} {key}", payload=payload)
         self.stand.backend.publish(sender, event, key, payload)
         return runs
@@ -279,7 +312,7 @@ class Kit:
             for event in self.history
             if event.kind == kind
             and event.data.get("step") == step
-            and (event.run == run if run else "-sentinel-" not in event.run)
+            and (event.run == run if run else event.run not in self._sentinels)
         ]
 
     def calls(self, step: str, run: str = "") -> list[Event]:
@@ -288,14 +321,14 @@ class Kit:
 
     # Patience ------------------------------------------------------------------------------
 
-    def until(self, predicate: Callable[[], bool], reason: str) -> None:
-        """Wait until something holds.
+    def until(self, predicate: Callable[[], bool], reason: str, *, at_least_s: float = 0.0) -> None:
+        """Wait until something holds, which may take ``at_least_s`` without a move.
 
         Raises:
             DeadlineError: nothing moved for too long, or it went on for ever.
 
         """
-        patience = Patience(self.idle_s, self.moved_s, MOST_S)
+        patience = Patience(at_least_s + self.idle_s, self.moved_s, MOST * self.settle_s)
         wait_until(predicate, patience, reason, poll_s=0.02, changed=self.history.changed)
 
     def moved_s(self) -> float:
@@ -303,13 +336,39 @@ class Kit:
         return self.history[-1].t_ns / 1e9 if len(self.history) else 0.0
 
     def quiet(self) -> None:
-        """Return once a sentinel has ended and nothing has moved since for a while."""
-        self._sentinels += 1
-        envelope = self.envelope(f"sentinel-{self._sentinels}")
-        start = Start(envelope=envelope, program="sentinel", arg=None)
-        self.stand.backend.submit([start])
-        assert self.end(envelope.run).status == "completed"
-        self.until(lambda: time.monotonic() - self.moved_s() >= SILENCE_S, "nothing moves any more")
+        """Return when what was asked for has either begun or is not going to.
+
+        The sentinels come by the door that was used last: what an engine does with events may
+        be behind what it does with starts.
+        """
+        by_event = self._by_event
+        for _ in range(ROUNDS):
+            name = f"sentinel-{len(self._sentinels)}"
+            if by_event:
+                run = self.publish("sentinel", name, {})["sentinel"]
+            else:
+                [run] = self.start({name: {}}, program="sentinel")
+            self._sentinels.add(run)
+            assert self.end(run).status == "completed"
+        silence_s = max(SILENCE_S, 2 * self.slowest_s())
+        self.until(
+            lambda: time.monotonic() - self.moved_s() >= silence_s,
+            f"nothing moves for {silence_s:.1f} s",
+            at_least_s=silence_s,
+        )
+
+    def slowest_s(self) -> float:
+        """Return how long starts took at most (s): from asking to the first call of any of them."""
+        first: dict[str, float] = {}
+        for event in self.history:
+            if event.kind == "call":
+                first.setdefault(event.run, event.t_ns / 1e9)
+        took = [
+            min(first[run] for run in runs & first.keys()) - asked_s
+            for asked_s, runs in self._asked
+            if runs & first.keys()
+        ]
+        return max(took, default=0.0)
 
     def until_held(self, *runs: str) -> None:
         """Wait until these runs are held, and perhaps others."""

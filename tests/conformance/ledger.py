@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import tokenize
 
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from harness.runtime import Support
 
 
 RUNTIMES = Path(__file__).parents[2] / "runtimes"
+PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\":,;()]+/)+")
+"""The folders of an absolute path; what is left is the file's name."""
 NO_CODE = {
     tokenize.COMMENT,
     tokenize.NL,
@@ -74,17 +77,22 @@ class Ledger:
         with self._changed() as data:
             known = data["runtimes"].setdefault(runtime, {})
             if (known.get("version"), known.get("profile")) != (version, profile):
-                known |= {"version": version, "profile": profile, "primitives": {}}
+                known |= {"version": version, "profile": profile}
+                known |= {"primitives": {}, "unmeasured": {}}
 
-    def forget(self, runtime: str, primitive: str) -> None:
-        """Forget what was known of a primitive: its check begins."""
+    def forget(self, runtime: str, primitive: str, reason: str) -> None:
+        """Forget what was known of a primitive, and keep why it is not measured."""
         with self._changed() as data:
-            data["runtimes"][runtime]["primitives"].pop(primitive, None)
+            known = data["runtimes"][runtime]
+            known["primitives"].pop(primitive, None)
+            known.setdefault("unmeasured", {})[primitive] = cleaned(reason)
 
     def add(self, runtime: str, primitive: str, proof: Proof) -> None:
         """Keep what a check has shown."""
         with self._changed() as data:
-            data["runtimes"][runtime]["primitives"][primitive] = asdict(proof)
+            known = data["runtimes"][runtime]
+            known["primitives"][primitive] = asdict(proof)
+            known.get("unmeasured", {}).pop(primitive, None)
 
     def table(self) -> list[str]:
         """Return primitives by runtimes, a line for each primitive; what was not proven is empty."""
@@ -117,10 +125,7 @@ def proof(
     """
     if declared in {None, Support.MISSING}:
         assert failure or not declared, "it is declared missing, and its check passes"
-        words = str(failure).strip().splitlines() or [type(failure).__name__]
-        # A worker that refuses the scenario says why at the end of its log.
-        said = words[-1] if isinstance(failure, ProcessError) else words[0]
-        why = said if failure else "its check passes"
+        why = reason(failure) if failure else "its check passes"
         return Support.MISSING, why if declared else f"not declared; {why}"
     if failure:
         raise failure
@@ -129,6 +134,18 @@ def proof(
     else:
         assert lines, "it is declared emulated, and the runtime has no emulated.py"
     return declared, ""
+
+
+def reason(failure: BaseException) -> str:
+    """Return in a line how a check failed, without the folders of this machine."""
+    words = str(failure).strip().splitlines() or [type(failure).__name__]
+    # A worker that refuses the scenario says why at the end of its log.
+    return cleaned(words[-1] if isinstance(failure, ProcessError) else words[0])
+
+
+def cleaned(text: str) -> str:
+    """Return a text whose absolute paths are cut to names."""
+    return PATH.sub("", text)
 
 
 def emulation_lines(runtime: str) -> int:

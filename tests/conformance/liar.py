@@ -2,7 +2,7 @@
 
 It is the embedded worker with one promise broken in this process: a field of the policies is
 not seen or is read wrongly, or a command or an event is taken lightly.  The part of a lie's
-name before the dash is the primitive whose check must find it.
+name before the dash is the primitive whose check must find it, or tell it (`TOLD`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.effects import Json
 from harness.policy import Policy
@@ -29,6 +29,8 @@ from runtimes.embedded.gate import Gate
 
 Lie = Callable[[Engine], None]
 NEVER_S = 1e6
+SLOW_S = 0.7
+TELL = "tell "
 
 
 # Policies that are read wrongly ------------------------------------------------------------
@@ -115,6 +117,40 @@ class Forgets(EmbeddedOps):
 
     async def step(self, command: Step) -> dict[str, Json]:
         return await self.attempt(command)
+
+
+class CountsDeaths(EmbeddedOps):
+    """Counts an attempt when it begins, so that one that dies is one too."""
+
+    async def call(self, command: Step) -> dict[str, Json]:
+        self.note(command.name, "errors", (self.kept(command.name, "errors") or 0) + 1)
+        return await super().call(command)
+
+    async def back_off(self, name: str) -> None:
+        assert self.asked.retry
+        wait_s = self.asked.retry.first_s * self.asked.retry.factor ** (
+            self.kept(name, "errors") - 1
+        )
+        await asyncio.sleep(wait_s * self.envelope.time_scale)
+
+
+class CountsAnew(EmbeddedOps):
+    """Keeps its count of errors in memory."""
+
+    def note(self, name: str, kind: str, body: Any) -> None:
+        self._kept[name, kind] = body
+
+
+class Slow(EmbeddedOps):
+    """Begins what is limited slowly, one after the other, and anything else at once."""
+
+    due_s: ClassVar[float] = 0.0
+
+    async def step(self, command: Step) -> dict[str, Json]:
+        if self.asked.concurrency:
+            Slow.due_s = max(Slow.due_s, time.monotonic()) + SLOW_S
+            await asyncio.sleep(Slow.due_s - time.monotonic())
+        return await super().step(command)
 
 
 class OneByOne(EmbeddedOps):
@@ -239,6 +275,16 @@ def in_place(ops: type[EmbeddedOps]) -> Lie:
     return lie
 
 
+def both(*lies: Lie) -> Lie:
+    """Tell several lies."""
+
+    def lie(engine: Engine) -> None:
+        for one in lies:
+            one(engine)
+
+    return lie
+
+
 # All of them -------------------------------------------------------------------------------
 
 
@@ -272,6 +318,7 @@ LIES: dict[str, Lie] = {
     "concurrency": blind("concurrency"),
     "concurrency-forgotten": forgotten("concurrency"),
     "concurrency-one_more": misread("concurrency", limit=3),
+    "concurrency-slowly": both(misread("concurrency", limit=3), in_place(Slow)),
     "concurrency_key": blind("concurrency"),
     "concurrency_key-for_all": misread("concurrency", key=""),
     "throttle": blind("throttle"),
@@ -306,6 +353,14 @@ LIES: dict[str, Lie] = {
 }
 
 
+TOLD: dict[str, tuple[Lie, str]] = {
+    "retry": (honest, "deaths do not count as attempts"),
+    "retry-deaths": (in_place(CountsDeaths), "deaths count as attempts"),
+    "retry-anew": (in_place(CountsAnew), "a death begins the count anew"),
+}
+"""What engines may do as they like: the checks tell it, and the honest runtime's first."""
+
+
 def runtime(lie: str) -> EmbeddedRuntime:
     """Return a runtime that declares everything, as the reference does."""
     return EmbeddedRuntime(
@@ -338,7 +393,7 @@ class Twice:
 def lying(lie: str) -> Engine:
     """Return an engine that tells a lie."""
     engine = worker.engine()
-    LIES[lie](engine)
+    (TOLD[lie.removeprefix(TELL)][0] if lie.startswith(TELL) else LIES[lie])(engine)
     return engine
 
 

@@ -64,7 +64,8 @@ async def note(arg: Any) -> Any:
 
 
 def _scenario(*programs: Program) -> Scenario:
-    sentinel = Program(name="sentinel", body=one)
+    told = any(program.on or program.policy.cancel_on for program in programs)
+    sentinel = Program(name="sentinel", body=one, on=("sentinel",) if told else ())
     world = {"price": PRICE}
     return Scenario(name="check", programs=(*programs, sentinel), world=world, time_scale=SCALE)
 

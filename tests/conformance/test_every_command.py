@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.campaign import every_runtime, runtime
+from conformance.columns import columns
+from support.campaign import runtime
 from support.sweeps import golden, schedules, started, target
 
 from harness.runtime import RuntimeUnavailableError
@@ -82,7 +83,7 @@ def trials(request, tmp_path_factory):
 
 
 def _each():
-    return pytest.mark.parametrize("trials", every_runtime(), indirect=True)
+    return pytest.mark.parametrize("trials", columns(), indirect=True)
 
 
 @_each()

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from conformance.ledger import Ledger, Proof, code_lines, proof
+from conformance.kit import RefusedError
+from conformance.ledger import Ledger, Proof, code_lines, proof, reason
 
 from harness import worker
+from harness.deadline import DeadlineError
+from harness.process import ProcessError
+from harness.rpc import RpcError
 from harness.runtime import Support
 
 
@@ -27,6 +31,21 @@ def test_declared_and_seen() -> None:
     assert (Support.MISSING, "assert 2 == 6") == proof(Support.MISSING, FAILED, set(), 0)
     assert (Support.MISSING, "not declared; assert 2 == 6") == proof(None, FAILED, set(), 0)
     assert (Support.MISSING, "not declared; its check passes") == proof(None, None, set(), 0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (AssertionError("assert 2 == 6\n +  where"), "assert 2 == 6"),
+        (ProcessError("it died, log /tmp/a/b.log:\nno /srv/x/y.py"), "no y.py"),
+        (DeadlineError("waiting (/tmp/a/b.log, '/opt/c/d')"), "waiting (b.log, 'd')"),
+        (RpcError("at http://127.0.0.1:80/a/b: 1/2 of a/b/c"), None),
+        (RefusedError(), "RefusedError"),
+    ],
+)
+def test_reasons_name_no_machine(failure, said) -> None:
+    """A reason is one line without folders; addresses, fractions and relative paths stay."""
+    assert (said or str(failure)) == reason(failure)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +89,12 @@ def test_ledger_is_merged(tmp_path: Path) -> None:
     assert ["sleep", "emulated", "12"] == next(
         line for line in ledger.table() if line.startswith("sleep ")
     ).split()
-    ledger.forget("b", "emit")
+    ledger.forget("b", "emit", "unknown: /home/someone/x.log was slow")
+    assert {"emit": "unknown: x.log was slow"} == ledger.read()["runtimes"]["b"]["unmeasured"]
     ledger.begin("a", "2", "fast")
     assert {"a": [], "b": []} == _kept(ledger)
+    ledger.add("b", "emit", cell)
+    assert {} == ledger.read()["runtimes"]["b"]["unmeasured"]
     assert {"runtimes", "when", "host"} == set(ledger.read())
 
 

@@ -36,3 +36,11 @@ def test_liar_is_found(lie: str, tmp_path: Path) -> None:
             pytest.raises((AssertionError, DeadlineError)),
         ):
             CHECKS[primitive](lent)
+
+
+@pytest.mark.parametrize("name", liar.TOLD)
+def test_choice_is_told(name: str, tmp_path: Path) -> None:
+    """What engines may do as they like fails no check, and is said as it is."""
+    primitive = name.partition("-")[0]
+    with opened(liar.runtime(liar.TELL + name), tmp_path) as stand, kit(stand, primitive) as lent:
+        assert liar.TOLD[name][1] == CHECKS[primitive](lent)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.compare import Comparison, compare
-from harness.sides import Side, Weight, chance_of
+from harness.comparison.compare import Comparison, compare
+from harness.comparison.sides import Side, Weight, chance_of
 
 
 HOST = {"system": "Linux", "cores": 2, "python": "3.11.9", "load": [0.1]}

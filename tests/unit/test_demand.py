@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.demand import Demand, Mode, Order, Phase
+from harness.traffic.demand import Demand, Mode, Order, Phase
 
 
 S = 1_000_000_000

@@ -20,6 +20,7 @@ from harness.process import Exit, Process, Service
 ALWAYS = {
     *("kill(worker)", "terminate(worker)", "pause(worker)", "roll(workers)", "late(request)"),
     *("drift(world)", "lose(reply)", "hang(handler)", "restart(backlog)"),
+    *("gone(worker)", "slow(handler)"),
 }
 
 
@@ -70,6 +71,7 @@ class Stage:
     ahead_s: float = 0.0
     servers: Sequence[Service] = ()
     databases: Sequence[Service] = ()
+    settings: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def worker(self) -> Process:
@@ -102,6 +104,27 @@ class Stage:
     def rewind(self) -> None:
         raise NotImplementedError
 
+    def cancel(self) -> None:
+        raise NotImplementedError
+
+    def empty(self) -> None:
+        raise NotImplementedError
+
+    def abandoned(self, most_s: float) -> bool:
+        raise NotImplementedError
+
+    def outlast(self, for_s: float) -> None:
+        raise NotImplementedError
+
+    def introduce(self) -> None:
+        raise NotImplementedError
+
+    def meet(self) -> None:
+        raise NotImplementedError
+
+    def tell(self, text: str) -> None:
+        raise NotImplementedError
+
     def until(self, predicate: Callable[[], bool], reason: str) -> None:
         if not predicate():
             raise DeadlineError(reason)
@@ -128,6 +151,7 @@ def test_everything_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         kept=True,
         versions=("renamed", "reordered", "removed"),
         cancels=True,
+        called=True,
     )
     reasons = {name: each.obstacle(means) for name, each in FAULTS.items() if "clock" not in name}
     assert {None} == set(reasons.values())

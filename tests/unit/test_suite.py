@@ -8,9 +8,17 @@ import pytest
 
 from harness.effects import Guard
 from harness.faults import FAULTS, FaultError
-from harness.load import LoadError
+from harness.load import LoadError, names
 from harness.scenario import ScenarioError
-from harness.suite import DEFAULT_FAULTS, case, default_case, suites, targets
+from harness.suite import (
+    DEFAULT_FAULTS,
+    case,
+    columns,
+    default_case,
+    situations,
+    suites,
+    targets,
+)
 
 
 @pytest.mark.parametrize("name", list(suites()))
@@ -19,8 +27,24 @@ def test_every_suite_can_be_planned(name: str) -> None:
     found = targets(name, [], [], "")
     assert found
     assert {fault for target in found for fault in target.faults} <= set(FAULTS)
-    assert len(found) == len({(t.case.id, t.guard) for t in found})
+    schedules = [(t.case.id, t.guard, name, t.points) for t in found for name in t.faults]
+    assert len(schedules) == len(set(schedules))
     assert suites()[name]["about"]
+
+
+def test_every_situation_has_its_schedule() -> None:
+    """A situation is one schedule of a cell, which is tried at that point only."""
+    found = situations("finalization")
+    assert len(found) == len({one["name"] for one in found}) == 11
+    cells_ = targets("finalization", [], [], "")
+    assert [one["schedule"] for one in found] == [f"{t.points[0]}:{t.faults[0]}" for t in cells_]
+    assert [] == situations("smoke")
+
+
+def test_a_suite_may_name_its_runtimes() -> None:
+    """The short suites run the eight that the README has, the long ones all."""
+    assert (8, 8, 0) == tuple(len(columns(name)) for name in ("smoke", "standard", "full"))
+    assert set(columns("standard")) <= set(names("runtimes"))
 
 
 def test_smoke() -> None:

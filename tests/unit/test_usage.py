@@ -8,7 +8,7 @@ import sys
 
 from harness.deadline import Deadline, wait_until
 from harness.site import MARK
-from harness.usage import Usage, between, memory, usage
+from harness.traffic.usage import Usage, between, memory, usage
 
 
 SPIN = "import sys; print(1, flush=True)\nwhile True: pass"

@@ -8,6 +8,14 @@ from conformance.kit import Kit, apart, last_s, value
 from conformance.programs import PRICE, RETRY_FACTOR, RETRY_FIRST_S, STEP_TIMEOUT_S
 
 
+DEATHS = {
+    3: "deaths count as attempts",
+    4: "deaths do not count as attempts",
+    5: "a death begins the count anew",
+}
+"""What the number of calls says, see `deaths`."""
+
+
 def step(kit: Kit) -> None:
     """A completed step is not called again after a death, and its answer is the recorded one."""
     [run] = kit.start({"buy": {}}, ("second",))
@@ -24,17 +32,17 @@ def step(kit: Kit) -> None:
     assert 2 == len(second)
 
 
-def retry(kit: Kit) -> None:
-    """Lost replies are met with the asked number of attempts, further and further apart."""
+def retry(kit: Kit) -> str:
+    """Lost replies are met with the asked number of attempts, further and further apart.
+
+    Engines differ in what a death does to that count, which is told and is no failure.
+    """
     [lost] = kit.start({"lost-once": {}}, ("work",))
     [spent] = kit.start({"spent": {}}, ("work", 1, 2, 3))
     kit.until_held(lost)
     kit.release(lost, "work", 1, "drop")
     for nth in (1, 2, 3):
-        kit.until(
-            lambda nth=nth: f"work/before_effect#{nth}" in points(kit, spent),  # type: ignore[misc]
-            f"attempt {nth} is held",
-        )
+        until_tried(kit, spent, nth)
         kit.release(spent, "work", nth, "drop")
     assert ("completed", "failed") == (kit.end(spent).status, kit.view(spent).output)
     assert ("completed", "ok") == (kit.end(lost).status, kit.view(lost).output)
@@ -44,6 +52,38 @@ def retry(kit: Kit) -> None:
     ends = kit.events("discard", "work", spent)
     for nth, (end, call) in enumerate(zip(ends, kit.calls("work", spent)[1:], strict=False)):
         assert apart(last_s([end]), last_s([call]), RETRY_FIRST_S * RETRY_FACTOR**nth)
+    return deaths(kit)
+
+
+def deaths(kit: Kit) -> str:
+    """Return what the death of a worker does to the count of attempts.
+
+    Of three attempts the first is an error and the second dies.  Then the count ends with one
+    more call where deaths count, with two where they do not, with three where it begins anew.
+    """
+    [run] = kit.start({"dies": {}}, ("work", 1, 2, 3, 4, 5))
+    kit.until_held(run)
+    kit.release(run, "work", 1, "drop")
+    until_tried(kit, run, 2)
+    kit.kill()
+    kit.work()
+    for nth in (3, 4, 5):
+        until_tried(kit, run, nth, or_ended=nth > 3)
+        kit.release(run, "work", nth, "drop")
+    assert ("completed", "failed") == (kit.end(run).status, kit.view(run).output)
+    kit.quiet()
+    calls = len(kit.calls("work", run))
+    assert calls in DEATHS, f"{calls} calls of a step with 3 attempts, one of which died"
+    return DEATHS[calls]
+
+
+def until_tried(kit: Kit, run: str, nth: int, *, or_ended: bool = False) -> None:
+    """Wait until the n-th attempt of a step is held, or will never be."""
+    point = f"work/before_effect#{nth}"
+    kit.until(
+        lambda: point in points(kit, run) or (or_ended and kit.view(run).terminal),
+        f"attempt {nth} is held",
+    )
 
 
 def points(kit: Kit, run: str) -> list[str]:

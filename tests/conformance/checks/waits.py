@@ -52,14 +52,17 @@ def long_enough(kit: Kit, run: str) -> None:
 def wait_for(kit: Kit) -> None:
     """A wait ends by its timeout, or by an event of its key for its run, and by no other."""
     [alone] = kit.start({"alone": {"patience_s": NAP_S}})
-    a, b = kit.start({name: {"patience_s": LONG_S} for name in ("a", "b")})
+    a, b, c = kit.start({name: {"patience_s": LONG_S} for name in ("a", "b", "c")})
     view = kit.end(alone)
     assert ("completed", ["timeout", None]) == (view.status, view.output)
     long_enough(kit, alone)
-    for run in (a, b):
+    for run in (a, b, c):
         kit.until_replied("first", run)
     kit.send(a, "answer", "another's", 1)
     kit.send(a, "question", "mine", 2)
+    # What was sent later has arrived.
+    kit.send(c, "answer", "mine", 3)
+    assert "completed" == kit.end(c).status
     kit.quiet()
     assert [] == [*kit.calls("second", a), *kit.calls("second", b)]
     kit.kill()

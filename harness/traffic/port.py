@@ -16,7 +16,6 @@ from typing import Self
 
 from aiohttp import web
 
-from harness.demand import Order
 from harness.history import Event, History
 from harness.loop import Loop
 from harness.model import ideal
@@ -24,6 +23,7 @@ from harness.plan import arg_of
 from harness.process import Address
 from harness.runtime import Backend, Envelope, Start
 from harness.scenario import Case
+from harness.traffic.demand import Order
 from harness.world import Cell, World
 
 

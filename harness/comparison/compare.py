@@ -14,7 +14,7 @@ Verdicts are compared schedule by schedule and oracle by oracle.  What is *worse
 ``lost cell``
     BASE measured it, HEAD did not, and no reason is recorded.
 ``slower``
-    Recovery takes longer, beyond noise: see ``harness.slowdown``.
+    Recovery takes longer, beyond noise: see ``harness.comparison.slowdown``.
 
 What cannot be told is said, and is no pass: evidence that is unknown or gone with a reason, too
 few pairs, and recovery under unequal settings, profiles or hosts, which is not compared.
@@ -26,9 +26,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.sides import ALPHA, Finding, Side, Weight, chance_of, unclear
-from harness.slowdown import Recovery
-from harness.slowdown import recovery as recoveries
+from harness.comparison.sides import ALPHA, Finding, Side, Weight, chance_of, unclear
+from harness.comparison.slowdown import Recovery
+from harness.comparison.slowdown import recovery as recoveries
 from harness.summary import MAX_UNKNOWN, Cell
 
 

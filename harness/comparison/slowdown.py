@@ -16,8 +16,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.comparison.sides import ALPHA, Finding, Side, Weight, chance_of, unclear
 from harness.runtime import Kind
-from harness.sides import ALPHA, Finding, Side, Weight, chance_of, unclear
 
 
 TOLERANCE = 1.25

@@ -14,14 +14,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness.deadline import Deadline, DeadlineError, Patience, wait_until
-from harness.demand import Demand, Driver, Mode, Order, Phase
 from harness.loop import Loop
 from harness.process import Process, ProcessError, Runner
 from harness.runtime import Backend, Runtime
 from harness.scenario import Case
 from harness.site import LocalSite, Lot
-from harness.traffic import Traffic
-from harness.usage import between, memory, usage
+from harness.traffic.demand import Demand, Driver, Mode, Order, Phase
+from harness.traffic.port import Traffic
+from harness.traffic.usage import between, memory, usage
 from harness.world import World
 
 

@@ -1,0 +1,1 @@
+"""A runtime under load: who asks for runs and when, and what became of each."""
