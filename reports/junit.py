@@ -67,12 +67,13 @@ def _measured(suite: ET.Element, sheet: Sheet, cell: Cell) -> None:
     elif cell.unknown:
         message = f"{cell.unknown} of {cell.schedules} schedules are unknown"
         ET.SubElement(case, "error", message=message).text = _lines(cell, "unknown")
-    if cell.predicted:
-        out = ET.SubElement(case, "system-out")
-        out.text = (
-            f"VIOLATED AS PREDICTED: {cell.predicted} of {cell.schedules} schedules, "
-            f"as the declared guarantee permits\n{_lines(cell, 'predicted')}"
-        )
+    for key, number, what in (
+        ("predicted", cell.predicted, "VIOLATED AS PREDICTED, as the declared guarantee permits"),
+        ("known", cell.known, "KNOWN FAILURE, listed with where it is told of"),
+    ):
+        if number:
+            text = f"{what}: {number} of {cell.schedules} schedules\n{_lines(cell, key)}"
+            ET.SubElement(case, "system-out").text = text
 
 
 def _gap(suite: ET.Element, gap: Gap) -> None:

@@ -15,6 +15,8 @@ from harness import judging, metrics
 from harness.cli.bench import write_reports
 from harness.cli.run import document, verdict
 from harness.cli.screen import line
+from harness.compat import read_conformance
+from harness.compat_profile import CompatError
 from harness.history import read
 from harness.known import listed
 from harness.store import Store, StoreError
@@ -71,9 +73,21 @@ def analyze(results: Path, as_json: bool) -> None:
     multiple=True,
     help="Results with another profile: the runtimes' pages show both recoveries.",
 )
-def report(results: Path, beside: tuple[Path, ...]) -> None:
+@click.option(
+    "--conformance",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What `nox -s conformance` wrote; it is kept with the results. "
+    "Default: conformance.json beside the results folder.",
+)
+def report(results: Path, beside: tuple[Path, ...], conformance: Path | None) -> None:
     """Write the report of a results folder anew."""
     store = Store.open(results)
+    if conformance:
+        try:
+            read_conformance(conformance)
+        except CompatError as error:
+            raise click.UsageError(str(error)) from error
+        (store.path / "conformance.json").write_bytes(conformance.read_bytes())
     written = write_reports(store, [Store.open(other).path for other in beside])
     if not written:
         msg = "no report is installed; install it with: pip install 'bakeoff[report]'"

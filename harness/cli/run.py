@@ -323,9 +323,9 @@ def _conclude(
     if as_json:
         click.echo(json.dumps(document(store, measured), indent=1))
         return code
-    for text in lines(
-        entries(facts.get("situations", ()), [c.runtime.name for c in swept], rows, screen.skips)
-    ):
+    proved = [row for cell in measured for row in cell.rows]
+    named, names = facts.get("situations", ()), [one.runtime.name for one in swept]
+    for text in lines(entries(named, names, proved, screen.skips)):
         screen.say(text)
     singles = sum(row["mode"] == "single" for row in rows)
     screen.say("")

@@ -40,12 +40,16 @@ NO_CODE = {
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What one check has shown; ``lines`` is the size of the emulation it rests on."""
+    """What one check has shown.
+
+    ``lines`` is the size of the emulation that it rests on, ``checked`` what the check sees.
+    """
 
     support: Support
     evidence: str
     lines: int
     note: str
+    checked: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def test_emulation_is_announced(monkeypatch, capsys) -> None:
 def test_ledger_is_merged(tmp_path: Path) -> None:
     """Runtimes and primitives are added to what others wrote; a new version begins anew."""
     ledger = Ledger(tmp_path / "out" / "conformance.json")
-    cell = Proof(Support.EMULATED, "tests/x.py::test[a]", 12, "")
+    cell = Proof(Support.EMULATED, "tests/x.py::test[a]", 12, "", "It rests.")
     ledger.begin("a", "1", "fast")
     ledger.add("a", "sleep", cell)
     Ledger(ledger.path).begin("b", "1", "fast")

@@ -49,4 +49,5 @@ def test_primitive(
     if ledger:
         evidence = request.node.nodeid.partition("@")[0]
         used = lines if support == "emulated" else 0
-        ledger.add(name, primitive, Proof(support, evidence, used, said or note))
+        checked = str(CHECKS[primitive].__doc__).splitlines()[0]
+        ledger.add(name, primitive, Proof(support, evidence, used, said or note, checked))

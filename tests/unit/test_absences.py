@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.effects import Guard, Json
@@ -13,6 +15,7 @@ from harness.plan import arg_of
 from harness.runtime import Guarantee
 from harness.scenario import Case
 from harness.schedule import ATTACH, Point, ScheduleError, parse
+from harness.signature import Evidence, Signature, classify, diagnosis, evidence
 from harness.suite import case
 
 
@@ -139,6 +142,50 @@ def test_children_that_nobody_waits_for() -> None:
 
 
 # Who judges it -------------------------------------------------------------------------------
+
+
+# What operators see of it ---------------------------------------------------------------------
+
+
+def seen(*lines: tuple[str, str, dict[str, Any]], moves: str = "yes") -> Signature:
+    """Return the signature of a run whose live worker is at a call when it is looked at."""
+    ident = {"step": "pay", "incarnation": "w-1", "seq": 1}
+    history = History()
+    history.append("attached", incarnation="w-1")
+    history.append("call", "r", effect="irreversible", **ident)
+    for kind, run, data in lines:
+        history.append(kind, run, **({**ident, **data} if kind == "reply" else data))
+    history.append("view", "r", status="running", moves=moves, claim="", detail={})
+    found = evidence(list(history), NOTHING)
+    assert found
+    return classify(found)
+
+
+def test_who_is_at_work_is_not_hung() -> None:
+    """A live worker at a call is hung unless its heartbeats go on; what it was told counts."""
+    slow = ("fault", "", {"lingers_s": 5.0})
+    hung = ("reply", "r", {"reply": {"status": "hang"}})
+    assert Signature.HUNG_HANDLER is seen(moves="unknown")
+    assert Signature.CLEAN is seen(slow, moves="unknown")
+    assert Signature.HUNG_HANDLER is seen(hung)
+
+
+def test_who_is_cut_off_is_not_reachable() -> None:
+    """A live worker behind a cut link can carry nothing on, until the link is healed."""
+    cut, healed = ("fault", "", {"mode": "cut"}), ("undo", "", {"when": "heal"})
+    assert Signature.SDK_UNREACHABLE is seen(cut)
+    assert Signature.CLEAN is seen(cut, healed)
+
+
+def test_attempts_govern_what_was_given_up() -> None:
+    """Whatever it is called: a run that was given up without an error of its own was burnt."""
+    settings = {"governs": {"attempts": "retries", "dead_worker": "beat_s"}, "retries": 70}
+    burnt = Evidence(run="r", status="parked", work="done")
+    assert ("retries", 70) == (
+        diagnosis(burnt, settings).setting,
+        diagnosis(burnt, settings).value,
+    )
+    assert "beat_s" == diagnosis(Evidence(run="r", status="running", work="done"), settings).setting
 
 
 def wiped(status: str, *, wipe: bool = True) -> list[Event]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from harness.known import KnownError, listed, mark, read
+from harness.faults import FAULTS
+from harness.known import KnownError, fits, listed, mark, read
 from harness.load import names
 from harness.oracles import ORACLES
-from harness.suite import case
+from harness.suite import suites, targets
 from harness.summary import cells, exit_code
 
 
@@ -78,6 +79,14 @@ def test_what_always_occurs_and_does_not_is_one() -> None:
     assert [passed] == mark([passed], read([ENTRY]))
 
 
+def test_a_star_stands_for_any_text() -> None:
+    """Brackets are those of a case, and nothing else is more than itself."""
+    assert fits("shop[O]", "shop[O]")
+    assert fits("shop[K,slow]", "shop[*]")
+    assert not fits("shopO", "shop[O]")
+    assert not fits("shop[O]", "shop?O?")
+
+
 def test_unknown_stays_unknown() -> None:
     """A run that shows nothing neither confirms an entry nor breaks it."""
     found = row(outcome="unknown")
@@ -92,9 +101,11 @@ def test_a_faulty_entry() -> None:
 
 
 def test_the_list_names_what_there_is() -> None:
-    """Each entry is of a runtime, a case and oracles that exist, and gives its reason."""
+    """Each entry is of runtimes, cases, faults and oracles that exist, and gives its reason."""
+    every = {target.case.id for name in suites() for target in targets(name, [], [], "")}
     for entry in listed():
-        assert entry.runtime in names("runtimes")
-        assert entry.case == case(entry.case).id
+        assert any(fits(name, entry.runtime) for name in names("runtimes"))
+        assert any(fits(name, entry.case) for name in every)
+        assert any(fits(name, entry.fault) for name in FAULTS)
         assert set(entry.oracles) <= set(ORACLES)
         assert len(entry.why) > 20
