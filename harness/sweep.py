@@ -31,6 +31,7 @@ from harness.process import ProcessError, Runner
 from harness.program import FINALIZE
 from harness.rpc import RpcError
 from harness.runtime import (
+    TERMINAL,
     Backend,
     Dial,
     Kind,
@@ -293,14 +294,16 @@ class Column:
         """Return the violating schedules of a batch, and a seeded sample of the clean ones.
 
         Beyond depth 1 violations are many and of the same kinds: a sample of each set of
-        violated oracles is proved.
+        violated oracles is proved.  So it is with runs that never end: alone, each would take
+        the whole time that the runtime is given.
         """
         chance = random.Random(self.request.seed)  # noqa: S311 - no secret
         kinds: dict[str, list[str]] = {}
         for row in rows:
             kind = f"{row['outcome']} {row['end']} {','.join(row['violated'])}"
-            whole = row["outcome"] == "violated" and row["depth"] == 1
-            label = f"{kind} {row['schedule']}" if whole or row["surprising"] else kind
+            ended = row["end"] in TERMINAL
+            whole = row["surprising"] or (row["outcome"] == "violated" and row["depth"] == 1)
+            label = f"{kind} {row['schedule']}" if whole and ended else kind
             if row["outcome"] != "unknown":
                 kinds.setdefault(label, []).append(row["schedule"])
         chosen = [

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
+import time
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from harness.effects import Json
 from harness.faults import fault
 from harness.model import Ideal, ideal
 from harness.plan import Plan, arg_of
-from harness.runtime import Runtime
+from harness.runtime import Runtime, RunView
 from harness.scene import READY_S, Scene
 from harness.schedule import ATTACH, BEFORE, WAITING, Point, Schedule
 from harness.secrets import scan
@@ -36,10 +37,28 @@ WATCH_S = 0.8
 """How long a woken zombie must be silent to count as done."""
 WAIT_SCALE = 3.0
 """How much longer waits last for runs whose fault comes while they wait."""
+STILL_S = 15.0
+"""How long the runtime must say that nothing moves a run before it is taken at its word."""
 
 
 class StoppedError(Exception):
     """The sweep was told to stop."""
+
+
+@dataclass(slots=True)
+class Stillness:
+    """For how long a runtime has said, of all that is left, that nothing will move it."""
+
+    since_s: float | None = None
+
+    def of(self, views: Sequence[RunView | None]) -> bool:
+        """Say whether it has said so for long enough, these being its latest words."""
+        if any(view is None or view.moves != "no" for view in views):
+            self.since_s = None
+            return False
+        now_s = time.monotonic()
+        self.since_s = now_s if self.since_s is None else self.since_s
+        return now_s - self.since_s >= STILL_S
 
 
 @dataclass(slots=True)
@@ -52,6 +71,7 @@ class Trial:
     logs: Path
     stop: threading.Event
     ideals: dict[str, Ideal] = field(default_factory=dict)
+    hold_s: float = HOLD_S
     sight: Sight = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,7 +153,7 @@ class Trial:
             return all(sight.ended(run) or not sight.why_not(run, points[run]) for run in points)
 
         with contextlib.suppress(DeadlineError):  # the gate says, run by run, what is missing
-            self.wait(arrived, HOLD_S, "every run stands at its point")
+            self.wait(arrived, self.hold_s, "every run stands at its point")
         sight.look(list(points))
         for run, point in points.items():
             why = sight.why_not(run, point)
@@ -183,10 +203,14 @@ class Trial:
         )
 
     def settle(self, idle_s: float) -> None:
-        """Wait until every run has ended, or nothing has moved for ``idle_s`` seconds."""
+        """Wait until every run has ended, or nothing has moved for ``idle_s`` seconds.
+
+        Where the runtime itself says for ``STILL_S`` seconds that nothing will move those that
+        are left, there is nothing to wait for.
+        """
         scene, sight = self.scene, self.sight
         runs = [*scene.runs, *scene.bystanders, *scene.queued]
-        round_ = 0
+        round_, still = 0, Stillness()
 
         def settled() -> bool:
             nonlocal round_
@@ -201,7 +225,10 @@ class Trial:
             for run in left:
                 if sight.ended(run):
                     sight.note(run)
-            return all(sight.ended(run) for run in [*runs, *sight.children(runs)])
+            left = [run for run in [*runs, *sight.children(runs)] if not sight.ended(run)]
+            # A timer that is yet to come may move what nothing else does.
+            timed = scene.fault is not None and scene.fault.timer
+            return not left or (not timed and still.of([sight.views.get(run) for run in left]))
 
         try:
             self.wait(settled, idle_s, "every run has ended")
@@ -269,6 +296,7 @@ class Trial:
             broken = [fault(s.fault) for one in self.plan.schedules for s in one.stages]
             if any(each.empties for each in broken):
                 scene.keep_empty()
+                self.hold_s += settle_s  # a server that has just come back may take its time
             if scene.bystanders:
                 scene.start_worker(scene.bystanding)
             depth = max((len(schedule.stages) for schedule in self.plan.schedules), default=0)

@@ -67,12 +67,12 @@ def _measured(suite: ET.Element, sheet: Sheet, cell: Cell) -> None:
     elif cell.unknown:
         message = f"{cell.unknown} of {cell.schedules} schedules are unknown"
         ET.SubElement(case, "error", message=message).text = _lines(cell, "unknown")
-    for key, number, what in (
-        ("predicted", cell.predicted, "VIOLATED AS PREDICTED, as the declared guarantee permits"),
-        ("known", cell.known, "KNOWN FAILURE, listed with where it is told of"),
+    for key, number, what, why in (
+        ("predicted", cell.predicted, "VIOLATED AS PREDICTED", "as the declared guarantee permits"),
+        ("known", cell.known, "KNOWN FAILURE", "listed with where it is told of"),
     ):
         if number:
-            text = f"{what}: {number} of {cell.schedules} schedules\n{_lines(cell, key)}"
+            text = f"{what}: {number} of {cell.schedules} schedules, {why}\n{_lines(cell, key)}"
             ET.SubElement(case, "system-out").text = text
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from conformance.columns import ASKED
-from conformance.kit import Stand, opened
 from conformance.ledger import Ledger
+from conformance.stand import Stand, opened
 from support.campaign import runtime
 
 from harness.runtime import RuntimeUnavailableError

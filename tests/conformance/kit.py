@@ -19,28 +19,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from conformance.programs import SCALE
+from conformance.stand import RefusedError, Stand, patience
 
-from harness.cli.bench import Bench, bench
-from harness.deadline import Deadline, DeadlineError, Patience, wait_until
+from harness.deadline import Deadline, Patience, wait_until
 from harness.effects import Json, Tier
 from harness.history import Event, History
 from harness.load import load_scenario
-from harness.process import Process, ProcessError, Runner
-from harness.rpc import RpcError
-from harness.runtime import (
-    Backend,
-    Envelope,
-    Guarantee,
-    Publisher,
-    Runtime,
-    RuntimeUnavailableError,
-    RunView,
-    Start,
-)
-from harness.site import Lot
+from harness.process import Process, Runner
+from harness.runtime import Envelope, Guarantee, Publisher, RunView, Start
 from harness.trial import READY_S
 from harness.world import Cell
 
@@ -48,61 +36,8 @@ from harness.world import Cell
 PROGRAMS = Path(__file__).with_name("programs.py")
 ROUNDS = 2
 SILENCE_S = 0.3
-IDLE_SHARE = 0.5
-"""Which part of ``settle_s`` a runtime may be silent for while nobody has died."""
 MOST = 4
 """How many times ``settle_s`` a wait may take in all."""
-CLOCKS_S = 0.05
-"""By how much a lower bound may be missed: clocks and timers of two processes."""
-
-
-class RefusedError(Exception):
-    """The runtime takes no such scenario, or has no such door."""
-
-
-class UnknownError(Exception):
-    """The machine was too slow for the check to tell anything."""
-
-
-FAILURES = (
-    AssertionError,
-    DeadlineError,
-    ProcessError,
-    RefusedError,
-    RpcError,
-    RuntimeUnavailableError,
-)
-"""How a runtime can fall short of a primitive."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """A started runtime; checks come and go."""
-
-    runtime: Runtime
-    backend: Backend
-    bench: Bench
-    folder: Path
-    profile: str
-
-
-@contextmanager
-def opened(runtime: Runtime, folder: Path) -> Iterator[Stand]:
-    """Lend a runtime whose servers serve.
-
-    Raises:
-        RuntimeUnavailableError: it cannot run here.
-
-    """
-    profile = "fast" if "fast" in runtime.profiles else runtime.profiles[0]
-    with (
-        bench() as lent,
-        closing(lent.runner(folder / "servers")) as runner,  # type: ignore[type-var]
-        runtime.start(Lot(lent.site, runtime.name, runner), profile) as backend,
-    ):
-        for server in backend.servers:
-            server.ready(Deadline.after(READY_S))
-        yield Stand(runtime, backend, lent, folder, profile)
 
 
 @contextmanager
@@ -128,16 +63,6 @@ def kit(stand: Stand, primitive: str, idle_s: float | None = None) -> Iterator[K
             yield lent
         finally:
             stand.bench.world.close(pool)
-
-
-def patience(runtime: Runtime, profile: str) -> tuple[float, float]:
-    """Return for how many seconds nothing may move: while nobody has died, and afterwards.
-
-    The first is the setting ``idle_s``, where a runtime gives it: engines that poll slowly do.
-    """
-    settings = runtime.settings(profile)
-    settle_s = float(str(settings["settle_s"]))
-    return float(str(settings.get("idle_s", settle_s * IDLE_SHARE))), settle_s
 
 
 @dataclass(slots=True)
@@ -396,36 +321,3 @@ class Kit:
     def ends(self, runs: Sequence[str]) -> set[str]:
         """Wait until all of these runs have ended; return how."""
         return {self.end(run).status for run in runs}
-
-
-def first_s(events: Sequence[Event]) -> float:
-    """Return when the first of these events came."""
-    return events[0].t_ns / 1e9
-
-
-def last_s(events: Sequence[Event]) -> float:
-    """Return when the last of these events came."""
-    return events[-1].t_ns / 1e9
-
-
-def apart(earlier_s: float, later_s: float, least_s: float) -> bool:
-    """Say whether as much of the scenario's time lies between two moments."""
-    return later_s - earlier_s >= least_s * SCALE - CLOCKS_S
-
-
-def sooner(began_s: float, limit_s: float, what: str) -> None:
-    """Go on if less than that much of the scenario's time has passed.
-
-    Raises:
-        UnknownError: the machine was too slow for the check.
-
-    """
-    took_s = (time.monotonic() - began_s) / SCALE
-    if took_s >= limit_s:
-        msg = f"{what} took {took_s:.0f} s of the scenario's time, {limit_s:.0f} s were there"
-        raise UnknownError(msg)
-
-
-def value(event: Event) -> Any:
-    """Return what a call was to write."""
-    return event.data["args"]["value"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.kit import RefusedError
 from conformance.ledger import Ledger, Proof, code_lines, proof, reason
+from conformance.stand import RefusedError
 
 from harness import worker
 from harness.deadline import DeadlineError

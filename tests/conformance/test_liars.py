@@ -9,7 +9,8 @@ import pytest
 
 from conformance import liar
 from conformance.checks import CHECKS
-from conformance.kit import kit, opened
+from conformance.kit import kit
+from conformance.stand import opened
 
 from harness.deadline import DeadlineError
 from harness.policy import PRIMITIVES

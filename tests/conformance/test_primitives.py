@@ -6,8 +6,10 @@ import pytest
 
 from conformance.checks import CHECKS
 from conformance.columns import only_if_asked
-from conformance.kit import FAILURES, Stand, UnknownError, kit
+from conformance.kit import kit
 from conformance.ledger import Ledger, Proof, emulation_lines, proof, reason
+from conformance.moments import UnknownError
+from conformance.stand import FAILURES, Stand
 
 from harness.policy import PRIMITIVES
 

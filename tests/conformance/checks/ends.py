@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from conformance.kit import Kit, apart, sooner
+from conformance.kit import Kit
+from conformance.moments import apart, sooner
 from conformance.programs import LIMIT_S
 
 from harness.effects import Json

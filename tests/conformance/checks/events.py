@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from conformance.kit import Kit, first_s, last_s, value
+from conformance.kit import Kit
+from conformance.moments import first_s, last_s, value
 
 
 DOWN_S = 2.2

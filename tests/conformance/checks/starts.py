@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from conformance.kit import Kit, apart, first_s, sooner, value
+from conformance.kit import Kit
+from conformance.moments import apart, first_s, sooner, value
 from conformance.programs import (
     BATCH_S,
     DEBOUNCE_MAX_S,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from conformance.kit import Kit, apart, last_s, value
+from conformance.kit import Kit
+from conformance.moments import apart, last_s, value
 from conformance.programs import PRICE, RETRY_FACTOR, RETRY_FIRST_S, STEP_TIMEOUT_S
 
 

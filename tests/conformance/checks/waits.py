@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.kit import Kit, UnknownError, apart, last_s, value
+from conformance.kit import Kit
+from conformance.moments import UnknownError, apart, last_s, value
 from conformance.programs import LONG_S, NAP_S
 
 from harness.runtime import TERMINAL
