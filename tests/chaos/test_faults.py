@@ -15,7 +15,8 @@ from support.sweeps import golden, schedules, started, sweep, target
 from harness.engines import locate
 from harness.faults import fault
 from harness.load import load
-from harness.runtime import Dial, Guarantee, RuntimeUnavailableError
+from harness.policy import Policy, Throttle
+from harness.runtime import Dial, Guarantee, RuntimeUnavailableError, Support
 from runtimes.restate.server import ENGINE
 
 
@@ -184,6 +185,22 @@ def test_what_is_not_there_is_skipped(tmp_path):
     assert "has no version 'renamed'" in found.skips[-1]
 
 
+def test_a_policy_that_is_not_there_is_skipped(tmp_path):
+    """A program that asks for what the runtime has not is not measured, and nothing is begun."""
+    bare = dataclasses.replace(runtime("checkpoint"), capabilities={"step": Support.NATIVE})
+    row = target(SMALL, "kill(worker)")
+    (first,) = row.case.scenario.programs
+    asks = dataclasses.replace(first, policy=Policy(throttle=Throttle(limit=1, period_s=1.0)))
+    case = dataclasses.replace(
+        row.case, scenario=dataclasses.replace(row.case.scenario, programs=(asks,))
+    )
+
+    found = sweep(bare, tmp_path, dataclasses.replace(row, case=case))
+
+    assert ([], 1) == (found.rows, len(found.skips))
+    assert found.skips[0].endswith("it has no throttle")
+
+
 def test_a_link_that_was_never_asked_for_shows_nothing(tmp_path):
     """A runtime that says that it is linked and is not cannot be cut: unknown, no pass."""
     boast = dataclasses.replace(runtime("checkpoint"), dial=Dial.WORKER)
@@ -225,8 +242,8 @@ def test_links_and_stores_of_an_engine(tmp_path, monkeypatch):
                 events, found[name] = one.trial(row, name, 1, "batch", tuple(chosen))
                 assert any(e.kind == "fault" and e.data["fault"] == name for e in events)
                 if name in LINKS:
-                    (told,) = [e.data for e in events if e.kind == "fault"]
-                    assert told["touched"] > 0
+                    (told,) = [e.data["text"] for e in events if e.kind == "told"]
+                    assert int(told.split()[-1]) > 0
             # The control: who promises that nothing comes twice is convicted by the same runs.
             one.runtime = dataclasses.replace(one.runtime, guarantee=Guarantee.EFFECT_ONCE)
             _, high = one.trial(

@@ -123,7 +123,7 @@ class Stage:
         raise NotImplementedError
 
     def tell(self, text: str) -> None:
-        raise NotImplementedError
+        self.said.append(text)
 
     def until(self, predicate: Callable[[], bool], reason: str) -> None:
         if not predicate():
@@ -178,7 +178,8 @@ def test_link_is_broken_released_and_healed(name: str) -> None:
     link = Link()
     stage = Stage([link])
     fault(f"{name}(link)").inject(stage)
-    assert [f"broke path {name} 1", "reply"] == stage.said
+    after = f"after the answers the link did {name} to 1"
+    assert [f"broke path {name} 1", "reply", after] == stage.said
     fault(f"{name}(link)").heal(stage)
     assert [Mode(name), *([] if name == "slow" else [Mode.PASS])] == link.modes
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness.deadline import Deadline, wait_until
+from harness.link import Mode
 from harness.loop import Loop
 from harness.site import MARK, LocalSite, Lot, sites_folder, sweep
 from runners.local import LocalRunner
@@ -162,6 +163,21 @@ def test_reserve() -> None:
         assert first != second
         with socket.create_server((first.host, first.port)):
             pass
+
+
+def test_links_that_refuse_from_the_first() -> None:
+    """What is asked for meanwhile, and of that pool only, refuses until it is healed."""
+    with Loop() as loop, LocalSite(loop) as site:
+        with site.refusing("p"):
+            cut, other = site.link("calls-p"), site.link("calls-q")
+        later = site.link("more-p")
+        assert [Mode.CUT, Mode.PASS, Mode.PASS] == [one.mode for one in (cut, other, later)]
+        with (
+            socket.create_connection((cut.address.host, cut.address.port), 5.0) as near,
+            contextlib.suppress(ConnectionResetError),
+        ):
+            assert b"" == near.recv(1)
+        assert (1, 0) == (cut.touched, other.touched)
 
 
 def test_links_live_as_long_as_the_site() -> None:

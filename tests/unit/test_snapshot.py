@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from harness.deadline import Deadline
 from harness.process import Exit
 from harness.snapshot import Snapshot
@@ -95,3 +97,20 @@ def test_nothing_to_copy(tmp_path: Path) -> None:
     """A runtime that keeps nothing in its folder has no store that could be put back."""
     (tmp_path / "store").mkdir()
     assert Snapshot.take(tmp_path / "store", tmp_path / "copy", "mine", ()).empty()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_owners(tmp_path: Path) -> None:
+    """What belongs to an account of its own comes back as its own, folders too."""
+    store = tmp_path / "store"
+    (store / "data").mkdir(parents=True)
+    (store / "data" / "base").write_text("rows")
+    for path in (store / "data", store / "data" / "base"):
+        os.chown(path, 12_345, 12_346)
+
+    kept = Snapshot.take(store, tmp_path / "copy", "p", [Server()])
+    (store / "data" / "base").unlink()
+    kept.restore()
+
+    for path in (store / "data", store / "data" / "base"):
+        assert (12_345, 12_346) == (path.stat().st_uid, path.stat().st_gid)
