@@ -238,7 +238,9 @@ class Runtime(Protocol):
 
         Three of them are read by the harness: ``settle_s``, how long recovery may take,
         ``hang_timer_s``, after which a handler that never answers is noticed (or ``None``), and,
-        if there is one, ``link_timer_s``, after which a silent connection is.
+        if there is one, ``link_timer_s``, after which a silent connection is.  The conformance
+        suite reads ``idle_s``, for how many seconds a runtime may be silent while it has work
+        and nobody has died; without it, half of ``settle_s``.
         """
         ...
 

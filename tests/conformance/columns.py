@@ -13,25 +13,14 @@ import pytest
 
 from support.campaign import every_runtime
 
-from harness.load import names
-
 
 ASKED = os.environ.get("BAKEOFF_CONFORMANCE", "")
 _LONG = pytest.mark.skipif(not ASKED, reason="long; run nox -s conformance")
-_VARIANT = pytest.mark.skipif(
-    ASKED == "1", reason="another store or transport; set BAKEOFF_CONFORMANCE=all"
-)
 
 
 def columns() -> list[object]:
-    """Return a parameter for each runtime, without variants where conformance is asked for."""
-    found = names("runtimes")
-    return [
-        one
-        if found[name := str(one.values[0])].endswith(":RUNTIME")
-        else pytest.param(name, marks=[*one.marks, _VARIANT])
-        for one in every_runtime()
-    ]
+    """Return a parameter for each runtime; for variants too, where all are asked for."""
+    return every_runtime(variants=ASKED == "all")
 
 
 def only_if_asked() -> list[object]:

@@ -1,6 +1,6 @@
 """Whether the long tests are wanted, and which runtimes there are.
 
-``BAKEOFF_CAMPAIGN=1`` asks for campaigns, ``BAKEOFF_CONFORMANCE=1`` for the checks of engines.
+``BAKEOFF_CAMPAIGN=1`` asks for campaigns; what conformance asks for is in its ``columns.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from harness.load import load, names
 from harness.runtime import Kind, Runtime
 
 
-CONFORMANCE = os.environ.get("BAKEOFF_CONFORMANCE") == "1"
 CAMPAIGN = os.environ.get("BAKEOFF_CAMPAIGN") == "1"
 only_in_campaign = pytest.mark.skipif(not CAMPAIGN, reason="long; set BAKEOFF_CAMPAIGN=1")
 
@@ -23,11 +22,12 @@ def runtime(name: str) -> Runtime:
     return load(names("runtimes")[name], "RUNTIME")
 
 
-def every_runtime() -> list[object]:
-    """Return a parameter for each entry point; what needs an engine or an SDK is marked.
+def every_runtime(*, variants: bool = CAMPAIGN) -> list[object]:
+    """Return a parameter for each runtime; what needs an engine or an SDK is marked.
 
-    The parameters of one runtime share an xdist group, so that no two servers of a kind
-    start at the same time.
+    Without ``variants`` it is one for each package that can run here: what a package offers
+    beside its ``RUNTIME`` is the same engine over another store or transport.  The parameters
+    of one runtime share an xdist group, so that no two servers of a kind start at once.
     """
     embedded = {"naive", "checkpoint", "reference"}
     return [
@@ -38,19 +38,9 @@ def every_runtime() -> list[object]:
                 *([] if name in embedded else [pytest.mark.engine]),
             ],
         )
-        for name in names("runtimes")
-    ]
-
-
-def only_in_conformance(parameters: list[object]) -> list[object]:
-    """Leave one runtime to the plain test run, the one without an engine that promises most.
-
-    The controls share its engine, and real engines take minutes.
-    """
-    skip = pytest.mark.skipif(not CONFORMANCE, reason="long; run nox -s conformance")
-    return [
-        one if one.values == ("reference",) else pytest.param(*one.values, marks=[*one.marks, skip])
-        for one in parameters
+        for name, place in names("runtimes").items()
+        if variants
+        or (place.endswith(":RUNTIME") and getattr(runtime(name), "scenarios", None) is None)
     ]
 
 
