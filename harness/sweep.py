@@ -293,16 +293,18 @@ class Column:
     def to_prove(self, rows: Sequence[Mapping[str, Any]]) -> list[Schedule]:
         """Return the violating schedules of a batch, and a seeded sample of the clean ones.
 
-        Beyond depth 1 violations are many and of the same kinds: a sample of each set of
-        violated oracles is proved.  So it is with runs that never end: alone, each would take
-        the whole time that the runtime is given.
+        Every violation that contradicts the model is proved, and at depth 1 every one of a fault
+        that can mean one thing only.  Of the others, which are many and of the same kinds, a
+        sample of each set of violated oracles: beyond depth 1, where races decide, and of runs
+        that never end, each of which takes the whole time that the runtime is given.
         """
         chance = random.Random(self.request.seed)  # noqa: S311 - no secret
         kinds: dict[str, list[str]] = {}
         for row in rows:
             kind = f"{row['outcome']} {row['end']} {','.join(row['violated'])}"
             ended = row["end"] in TERMINAL
-            whole = row["surprising"] or (row["outcome"] == "violated" and row["depth"] == 1)
+            sure = row["outcome"] == "violated" and row["depth"] == 1 and row["exact"]
+            whole = row["surprising"] or sure
             label = f"{kind} {row['schedule']}" if whole and ended else kind
             if row["outcome"] != "unknown":
                 kinds.setdefault(label, []).append(row["schedule"])
