@@ -36,7 +36,7 @@ class Ideal:
 
     ``commands`` are the kinds of commands that it uses, by the names of capabilities;
     ``detached`` are the children that nobody waits for, ``begun`` those begun before a step or
-    a wait.
+    a wait, ``work`` the steps of each child.
     """
 
     commands: frozenset[str]
@@ -50,6 +50,7 @@ class Ideal:
     output: Json
     detached: tuple[str, ...] = ()
     begun: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    work: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Ideal:
@@ -85,6 +86,7 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
         output=output,
         detached=tuple(trace.detached),
         begun=trace.begun,
+        work=trace.work,
     )
 
 

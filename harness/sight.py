@@ -43,8 +43,18 @@ class Sight:
         fresh = self.looked.get(run, -1) > watch.last
         view = self.views.get(run) if fresh else None
         why = gate.why_not(point, self.scene.stage, watch, self.ideals[run], view)
-        left = [] if why else [child for child in self.begun(run, point) if not self.ended(child)]
+        left = (
+            [] if why else [child for child in self.begun(run, point) if self.at_work(run, child)]
+        )
         return f"what it began before {point} has not ended: {', '.join(left)}" if left else why
+
+    def at_work(self, run: str, child: str) -> bool:
+        """Say whether a child may still act; one that nobody knows may have another name."""
+        view, watch = self.views.get(child), self.scene.watch.of(run)
+        if view and view.status != "unknown":
+            return not view.terminal
+        fresh = self.looked.get(child, -1) > watch.last
+        return not fresh or any(step not in watch.replied for step in self.ideals[run].work[child])
 
     def begun(self, run: str, point: Point) -> Sequence[str]:
         """Return the children before a point that nobody waits for: a fault would hit them too."""

@@ -439,6 +439,7 @@ class Trace(SimulatedOps):
         self.owed: list[tuple[str, str]] = []
         self.detached: list[str] = []
         self.begun: dict[str, tuple[str, ...]] = {}
+        self.work: dict[str, list[str]] = {}
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
@@ -453,7 +454,8 @@ class Trace(SimulatedOps):
     def nested(self, run: Run, *, awaited: bool) -> SimulatedOps:
         """Follow an awaited child too: what it owes, a completed parent owes."""
         inner = Trace(run, self.replies)
-        inner.commands = self.commands
+        inner.commands, inner.work = self.commands, self.work
+        self.work[run.run] = inner.steps
         if awaited:
             inner.owed = self.owed
         return inner

@@ -61,5 +61,10 @@ def test_every_safeguard_is_broken_once():
 
 
 def test_every_oracle_convicts_something():
-    """Each oracle that can accuse has a defect that only it is named for."""
-    assert {defect.oracle for defect in FAMILY.DEFECTS} == set(ORACLES) - {"vacuity"}
+    """Each oracle that can accuse has a defect that only it is named for.
+
+    Two need a runtime that takes cancellations and ignores them (`test_faults`), one a server
+    that loses its store (`test_finalization`).
+    """
+    elsewhere = {"cancelled_effect", "cancel_ignored", "lost_run"}
+    assert {defect.oracle for defect in FAMILY.DEFECTS} == set(ORACLES) - {"vacuity"} - elsewhere

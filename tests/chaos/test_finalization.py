@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from support.campaign import CAMPAIGN, runtime
 from support.sweeps import opened, started, sweep, target
 
-from harness.load import load
 from harness.runtime import RuntimeUnavailableError
 from harness.schedule import parse
 from harness.situations import entries
 from harness.suite import situations, targets
 
 
-HERE = Path(__file__).parent
 QUICK = {"kill(worker)", "gone(worker)", "slow(handler)", "refuse(worker)", "wipe(store)"}
 LAST = {"kill(worker)", "gone(worker)"}
 
@@ -49,17 +45,6 @@ def _skip(text):
     place, _, reason = text.partition(": ")
     name, case, _, fault = place.split()
     return {"runtime": name, "case": case, "fault": fault, "reason": reason}
-
-
-def test_a_live_worker_is_not_taken_for_dead(tmp_path):
-    """A runtime that calls a slow step a second time is convicted, in the world's own words."""
-    impatient = load(f"{HERE / 'faults' / 'impatient.py'}:IMPATIENT", "RUNTIME")
-
-    with started(impatient, tmp_path, row := target(f"{HERE / 'small.py'}[O]")) as one:
-        chosen = parse("send/before_effect#1:slow(handler)")
-        _, (judged,) = one.trial(row, "slow(handler)", 1, "one", (chosen,))
-
-    assert "false_alarm" in judged["unpredicted"]
 
 
 def test_a_chain_stands_before_it_is_broken(tmp_path):

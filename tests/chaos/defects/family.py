@@ -79,6 +79,7 @@ SAFEGUARDS = frozenset(
         "a child has one identity",
         "each branch of a gather has its own record",
         "a declared timer runs",
+        "a slow call is no dead one",
     }
 )
 
@@ -178,6 +179,13 @@ DEFECTS = (
         safeguard="each branch of a gather has its own record",
         oracle="lost_effect",
         case="fan_out[O]",
+    ),
+    Defect(
+        name="impatient",
+        safeguard="a slow call is no dead one",
+        oracle="false_alarm",
+        case=ERRANDS,
+        fault="slow(handler)",
     ),
     Defect(
         name="sound",

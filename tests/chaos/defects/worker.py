@@ -23,6 +23,7 @@ from runtimes.embedded.engine import EmbeddedOps, Engine, EscalatedError, Policy
 from runtimes.embedded.store import Record, Store
 
 
+PATIENCE_S = 1.0
 Sound = Callable[[EmbeddedOps, Step], Awaitable[dict[str, Json]]]
 SOUND_STEP: Sound = EmbeddedOps.step
 SOUND_KEEP = EmbeddedOps.keep
@@ -213,6 +214,19 @@ def half_a_gather() -> None:
     EmbeddedOps.gather = gather
 
 
+def impatient() -> None:
+    """Call a step that has no answer yet a second time."""
+
+    async def attempt(self: EmbeddedOps, command: Step) -> dict[str, Json]:
+        try:
+            return await asyncio.wait_for(sound(self, command), PATIENCE_S)
+        except TimeoutError:
+            return await sound(self, command)
+
+    sound = EmbeddedOps.attempt
+    EmbeddedOps.attempt = attempt
+
+
 def sound() -> None:
     """Break nothing."""
 
@@ -237,6 +251,7 @@ DEFECTS = {
         loses_child,
         child_again,
         half_a_gather,
+        impatient,
     )
 }
 
