@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from support.campaign import CAMPAIGN, every_runtime, runtime
+from support.campaign import CAMPAIGN, quick_runtimes, runtime
 from support.sweeps import golden, schedules, started, target
 
 from harness.runtime import RuntimeUnavailableError
@@ -21,7 +21,7 @@ def _found(rows):
     return {row["schedule"]: (row["outcome"], row["end"], row["violated"]) for row in rows}
 
 
-@pytest.mark.parametrize("name", every_runtime())
+@pytest.mark.parametrize("name", quick_runtimes())
 def test_batch_and_single_agree(name, tmp_path):
     """What a schedule showed among 40 it shows alone: outcome, end and violated oracles."""
     row = target("migration[O]", FAULT)

@@ -10,7 +10,7 @@ from support.sweeps import sweep, target
 from harness.load import load
 
 
-ENGINES = ["dbos", "inngest", "restate", "temporal"]
+ENGINES = ["restate", *(["dbos", "hatchet", "inngest", "temporal"] if CAMPAIGN else [])]
 CASES = {
     "migration[O]": 40,
     **({"migration[O,throttled]": 44, "fan_out[O]": 16, "webhook[O]": 22} if CAMPAIGN else {}),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from typing import Any
+
 import pytest
 
 from harness.load import load, names
@@ -22,7 +24,7 @@ def runtime(name: str) -> Runtime:
     return load(names("runtimes")[name], "RUNTIME")
 
 
-def every_runtime(*, variants: bool = CAMPAIGN) -> list[object]:
+def every_runtime(*, variants: bool = CAMPAIGN) -> list[Any]:
     """Return a parameter for each runtime; what needs an engine or an SDK is marked.
 
     Without ``variants`` it is one for each package that can run here: what a package offers
@@ -42,6 +44,12 @@ def every_runtime(*, variants: bool = CAMPAIGN) -> list[object]:
         if variants
         or (place.endswith(":RUNTIME") and getattr(runtime(name), "scenarios", None) is None)
     ]
+
+
+def quick_runtimes() -> list[Any]:
+    """Return those whose single trials take about a second; in a campaign, all of them."""
+    quick = {"naive", "checkpoint", "reference", "dbos", "restate"}
+    return [one for one in every_runtime() if CAMPAIGN or one.values[0] in quick]
 
 
 def has_server(name: str) -> bool:
