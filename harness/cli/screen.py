@@ -34,7 +34,7 @@ def line(cell: Cell) -> str:
     ):
         if count:
             parts.append(f"{count} {word}")
-    return f"{cell.runtime:<11}{cell.case:<24}{cell.guard:<6}{cell.fault:<18}{', '.join(parts)}"
+    return f"{cell.runtime:<10} {cell.case:<23} {cell.guard:<5} {cell.fault:<17} {', '.join(parts)}"
 
 
 class Screen:
@@ -104,4 +104,4 @@ class Screen:
         skip = {"runtime": runtime, "case": case, "guard": guard, "fault": fault, "reason": reason}
         with self._lock:
             self.skips.append(skip)
-        self.say(f"{runtime:<11}{case:<24}{guard:<6}{fault:<18}not measured: {reason}")
+        self.say(f"{runtime:<10} {case:<23} {guard:<5} {fault:<17} not measured: {reason}")

@@ -55,7 +55,7 @@ class Sitting:
     def skip(self, runtime: Runtime, reason: str) -> None:
         """Note that a runtime is not measured (any more)."""
         self.skips[runtime.name] = reason
-        self.say(f"{runtime.name:<11}not measured: {reason}")
+        self.say(f"{runtime.name:<10} not measured: {reason}")
 
     def take(self, runtime: Runtime, round_: int) -> None:
         """Measure one runtime for one round; what cannot be measured is noted."""
@@ -122,7 +122,7 @@ def line_of(phase: Phase) -> str:
     demand, wrong = phase.demand, ""
     if phase.incomplete or phase.repeats:
         wrong = f", {phase.incomplete} incomplete, {phase.repeats} repeated calls"
-    head = f"{phase.runtime:<11}round {phase.round}  {demand.in_flight:>3} in flight  "
+    head = f"{phase.runtime:<10} round {phase.round}  {demand.in_flight:>3} in flight  "
     if demand.mode is Mode.CLOSED:
         return f"{head}closed {phase.per_s:8.1f} runs/s{wrong}"
     shown = spread(phase.first_effect_s)
