@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 
 from harness.effects import Json
-from harness.engines import EngineError, Found, locate
+from harness.engines import Found
 from harness.observer import Observer
 from harness.process import Address, Site
 from harness.rpc import Rpc, RpcError
@@ -32,6 +31,7 @@ from runtimes.hatchet.settings import (
     Place,
 )
 from runtimes.hatchet.tenant import tenant_of
+from runtimes.support.present import present
 
 
 READY_S = 60.0
@@ -61,7 +61,7 @@ class Hatchet:
 
     def version(self) -> str:
         """Return the versions of server and SDK."""
-        found, sdk = _found()
+        found, sdk = present(ENGINE, "hatchet-sdk")
         return f"hatchet {found.version or f'at {found.address}'}, hatchet-sdk {sdk}"
 
     def settings(self, profile: str) -> Mapping[str, Json]:
@@ -83,7 +83,7 @@ class Hatchet:
     @contextmanager
     def start(self, site: Site, profile: str) -> Iterator[HatchetBackend]:
         """Start a server of our own on PostgreSQL, or use the deployment that runs already."""
-        found, _ = _found()
+        found, _ = present(ENGINE, "hatchet-sdk")
         with ExitStack() as stack:
             if found.owned:
                 up = stack.enter_context(started(site, found, PROFILES[profile]))
@@ -119,22 +119,6 @@ class Hatchet:
     def observe(self) -> AbstractContextManager[Observer]:
         """Look at the deployment that the environment names."""
         return observing()
-
-
-def _found() -> tuple[Found, str]:
-    """Return the server to use and the version of the SDK, which is not imported."""
-    try:
-        found, sdk = locate(ENGINE), version("hatchet-sdk")
-    except EngineError as error:
-        raise RuntimeUnavailableError(str(error)) from error
-    except PackageNotFoundError as error:
-        msg = "hatchet: the SDK is not installed; run: pip install 'bakeoff[hatchet]'"
-        raise RuntimeUnavailableError(msg) from error
-    if found is None:
-        way = f"run: bakeoff engines install hatchet; or set {ENGINE.env_binary}"
-        msg = f"hatchet: there is no server binary on this machine; {way}"
-        raise RuntimeUnavailableError(msg)
-    return found, sdk
 
 
 def _deployment(site: Site, found: Found) -> Started:

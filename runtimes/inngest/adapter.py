@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 
 import httpx
 
 from harness.effects import Json
-from harness.engines import EngineError, Found, locate
+from harness.engines import Found
 from harness.observer import Observer
 from harness.process import Address, Site
 from harness.program import AFTER_ACK, FINALIZE
@@ -25,6 +24,7 @@ from runtimes.inngest.server import ENGINE
 from runtimes.inngest.settings import CAPABILITIES, CONNECT_LEASE_S, PROFILES
 from runtimes.inngest.stores import Keys, Started, Store, started
 from runtimes.support.confine import Place
+from runtimes.support.present import present
 
 
 CLIENTS = 16
@@ -115,7 +115,7 @@ class Inngest:
 
     def _found(self) -> tuple[Found, str]:
         """Return the server to use and the version of the SDK, which is not imported."""
-        found, sdk = _found()
+        found, sdk = present(ENGINE, "inngest", "fastapi", "uvicorn", "websockets")
         if self.store is None and found.address is None:
             msg = (
                 f"{self.name}: no deployment is named; set {ENGINE.env_address}=HOST:PORT (plain "
@@ -135,24 +135,6 @@ def _deployment(site: Site, found: Found) -> Started:
     )
     gateway = Address(found.address.host, GATEWAY_PORT)
     return Started(place=Place(site=site), api=found.address, gateway=gateway, keys=keys)
-
-
-def _found() -> tuple[Found, str]:
-    """Return the server to use and the version of the SDK, which is not imported."""
-    try:
-        found, sdk = locate(ENGINE), metadata.version("inngest")
-        for needed in ("fastapi", "uvicorn", "websockets"):
-            metadata.version(needed)
-    except EngineError as error:
-        raise RuntimeUnavailableError(str(error)) from error
-    except metadata.PackageNotFoundError as error:
-        msg = f"inngest: {error}; run: pip install 'bakeoff[inngest]'"
-        raise RuntimeUnavailableError(msg) from error
-    if found is None:
-        way = f"run: bakeoff engines install inngest; or set {ENGINE.env_binary}"
-        msg = f"inngest: there is no server binary on this machine; {way}"
-        raise RuntimeUnavailableError(msg)
-    return found, sdk
 
 
 DEV = Inngest(name="inngest-dev", store=Store.MEMORY)

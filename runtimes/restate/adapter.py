@@ -13,7 +13,6 @@ import httpx
 
 from harness.deadline import Deadline
 from harness.effects import Json
-from harness.engines import EngineError, Found, locate
 from harness.observer import Observer
 from harness.process import Site, WorkerSpec
 from harness.program import AFTER_ACK, FINALIZE
@@ -24,6 +23,7 @@ from runtimes.restate.declared import CAPABILITIES
 from runtimes.restate.observer import observing
 from runtimes.restate.profiles import PROFILES, environment
 from runtimes.restate.server import ENGINE
+from runtimes.support.present import present
 
 
 READY_S = 60.0
@@ -58,7 +58,7 @@ class RestateRuntime:
 
     def version(self) -> str:
         """Return the versions of the server and of the SDK."""
-        found = _found()
+        found, _ = present(ENGINE, "restate-sdk", "hypercorn")
         server = found.version or f"at {found.address}"
         return f"restate-server {server}, restate-sdk {metadata.version('restate-sdk')}"
 
@@ -69,7 +69,7 @@ class RestateRuntime:
     @contextmanager
     def start(self, site: Site, profile: str) -> Iterator[RestateBackend]:
         """Start a server, or use the deployment that the environment names."""
-        found = _found()
+        found, _ = present(ENGINE, "restate-sdk", "hypercorn")
         with ExitStack() as stack:
             accept = {"Accept": "application/json"}
             client = httpx.Client(timeout=PATIENCE_S, headers=accept, trust_env=False)
@@ -87,24 +87,6 @@ class RestateRuntime:
     def observe(self) -> AbstractContextManager[Observer]:
         """Look at the deployment that the environment names."""
         return observing()
-
-
-def _found() -> Found:
-    try:
-        metadata.version("restate-sdk")
-        metadata.version("hypercorn")
-    except metadata.PackageNotFoundError as error:
-        msg = f"restate: {error}; run: pip install 'bakeoff[restate]'"
-        raise RuntimeUnavailableError(msg) from error
-    try:
-        found = locate(ENGINE)
-    except EngineError as error:
-        msg = f"restate: {error}"
-        raise RuntimeUnavailableError(msg) from error
-    if found is None:
-        msg = "restate: there is no server on this machine; run: bakeoff engines install restate"
-        raise RuntimeUnavailableError(msg)
-    return found
 
 
 def _deployment(http: httpx.Client, admin: str) -> tuple[str, str]:

@@ -9,11 +9,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 
 from harness.deadline import Deadline
 from harness.effects import Json
-from harness.engines import EngineError, Found, locate
 from harness.observer import Observer
 from harness.process import Service, Site
 from harness.program import AFTER_ACK, FINALIZE
@@ -26,6 +24,7 @@ from harness.runtime import (
     Support,
     Witness,
 )
+from runtimes.support.present import present
 from runtimes.temporal.backend import TemporalBackend
 from runtimes.temporal.launch import pragmas, server
 from runtimes.temporal.observer import observing
@@ -64,7 +63,7 @@ class Temporal:
 
     def version(self) -> str:
         """Return the versions of server and SDK."""
-        found, sdk = _found()
+        found, sdk = present(ENGINE, "temporalio")
         server = found.version or f"server at {found.address}"
         return f"temporal {server}, temporalio {sdk}"
 
@@ -83,7 +82,7 @@ class Temporal:
     @contextmanager
     def start(self, site: Site, profile: str) -> Iterator[TemporalBackend]:
         """Start a server of our own on SQLite, or use the deployment that runs already."""
-        found, _ = _found()
+        found, _ = present(ENGINE, "temporalio")
         address = found.address or site.reserve()
         link = site.link("temporal")
         link.point_at(address)
@@ -119,22 +118,6 @@ class Temporal:
     def observe(self) -> AbstractContextManager[Observer]:
         """Look at the deployment that the environment names."""
         return observing()
-
-
-def _found() -> tuple[Found, str]:
-    """Return the server to use and the version of the SDK, which is not imported."""
-    try:
-        found, sdk = locate(ENGINE), version("temporalio")
-    except EngineError as error:
-        raise RuntimeUnavailableError(str(error)) from error
-    except PackageNotFoundError as error:
-        msg = "temporal: the SDK is not installed; run: pip install 'bakeoff[temporal]'"
-        raise RuntimeUnavailableError(msg) from error
-    if found is None:
-        way = f"run: bakeoff engines install temporal; or set {ENGINE.env_binary}"
-        msg = f"temporal: there is no server binary on this machine; {way}"
-        raise RuntimeUnavailableError(msg)
-    return found, sdk
 
 
 RUNTIME = Temporal()

@@ -163,7 +163,7 @@ def test_the_budget_is_the_sum_of_the_waits():
 def test_the_cloud_is_not_measured_without_an_address(monkeypatch):
     """Its row says what to set, and a binary on this machine does not stand in for it."""
     here = Found(engine=ENGINE, source="cache", path=Path("inngest"))
-    monkeypatch.setattr(adapter, "_found", lambda: (here, "0"))
+    monkeypatch.setattr(adapter, "present", lambda *_: (here, "0"))
     assert RUNTIME.version()
     with pytest.raises(RuntimeUnavailableError, match=ENGINE.env_address):
         CLOUD.version()

@@ -12,7 +12,7 @@ from harness.program import sleep
 from harness.runtime import Runtime, RuntimeUnavailableError, Support
 from harness.scenario import Program, Scenario
 from harness.signature import GOVERNS
-from runtimes.temporal import adapter
+from runtimes.support import present
 from runtimes.temporal.adapter import RUNTIME
 from runtimes.temporal.native.adapter import RUNTIME as NATIVE
 from runtimes.temporal.settings import (
@@ -190,7 +190,7 @@ def test_adapter_needs_no_sdk():
 
 def test_a_missing_server_says_what_to_do(monkeypatch):
     """Without a binary Temporal is not measured, and the message has the command."""
-    monkeypatch.setattr(adapter, "locate", lambda _: None)
+    monkeypatch.setattr(present, "locate", lambda _: None)
 
     with pytest.raises(RuntimeUnavailableError, match="bakeoff engines install temporal"):
         RUNTIME.version()
