@@ -8,7 +8,6 @@ whose verdicts are on disk is read, not run again.
 from __future__ import annotations
 
 import errno
-import random
 import re
 import secrets
 import shlex
@@ -31,7 +30,6 @@ from harness.process import ProcessError, Runner
 from harness.program import FINALIZE
 from harness.rpc import RpcError
 from harness.runtime import (
-    TERMINAL,
     Backend,
     Dial,
     Kind,
@@ -44,6 +42,7 @@ from harness.runtime import (
 from harness.scenario import Case
 from harness.scene import READY_S, Scene
 from harness.schedule import ATTACH, WAITING, Point, Schedule, Stage, parse, visited
+from harness.selection import to_prove, within
 from harness.site import LocalSite, Lot
 from harness.store import Store, StoreError, TrialFolder
 from harness.trial import StoppedError, Trial
@@ -234,12 +233,7 @@ class Column:
         """Return what the budget leaves, in the same order."""
         self.planned += len(schedules)
         self.listener.planned(len(schedules))
-        if not self.request.budget or len(schedules) <= self.request.budget:
-            return schedules
-        chosen = random.Random(self.request.seed).sample(  # noqa: S311 - no secret
-            range(len(schedules)), self.request.budget
-        )
-        return [schedules[index] for index in sorted(chosen)]
+        return within(self.request.budget, schedules, self.request.seed)
 
     def seconds(
         self,
@@ -286,34 +280,9 @@ class Column:
             )
             yield rows, events
         if self.request.confirm:
-            for schedule in self.to_prove(found):
+            for schedule in to_prove(found, self.request.sample, self.request.seed):
                 name = f"single-{slug(str(schedule))}"
                 self.trial(target, broken.name, depth, name, (schedule,))
-
-    def to_prove(self, rows: Sequence[Mapping[str, Any]]) -> list[Schedule]:
-        """Return the violating schedules of a batch, and a seeded sample of the clean ones.
-
-        Every violation that contradicts the model is proved, and at depth 1 every one of a fault
-        that can mean one thing only.  Of the others, which are many and of the same kinds, a
-        sample of each set of violated oracles: beyond depth 1, where races decide, and of runs
-        that never end, each of which takes the whole time that the runtime is given.
-        """
-        chance = random.Random(self.request.seed)  # noqa: S311 - no secret
-        kinds: dict[str, list[str]] = {}
-        for row in rows:
-            kind = f"{row['outcome']} {row['end']} {','.join(row['violated'])}"
-            ended = row["end"] in TERMINAL
-            sure = row["outcome"] == "violated" and row["depth"] == 1 and row["exact"]
-            whole = row["surprising"] or sure
-            label = f"{kind} {row['schedule']}" if whole and ended else kind
-            if row["outcome"] != "unknown":
-                kinds.setdefault(label, []).append(row["schedule"])
-        chosen = [
-            text
-            for texts in kinds.values()
-            for text in chance.sample(texts, min(self.request.sample, len(texts)))
-        ]
-        return [parse(text) for text in chosen]
 
     def trial(
         self, target: Target, name: str, depth: int, label: str, schedules: tuple[Schedule, ...]

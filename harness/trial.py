@@ -154,6 +154,8 @@ class Trial:
 
         with contextlib.suppress(DeadlineError):  # the gate says, run by run, what is missing
             self.wait(arrived, self.hold_s, "every run stands at its point")
+        if scene.fault and scene.fault.everyone:
+            self.listed(list(points))
         sight.look(list(points))
         for run, point in points.items():
             why = sight.why_not(run, point)
@@ -239,20 +241,29 @@ class Trial:
         """Note what the runtime says of a run while it is broken.
 
         Of one run only: asking for hundreds would make the fault last.  A dead server says
-        nothing, and a live one may list a run some time after it has begun it.
+        nothing.
         """
-        scene, sight = self.scene, self.sight
+        scene = self.scene
         if self.plan.batch or not all(server.alive() for server in scene.servers):
             return
+        self.listed(scene.runs)
+        for run in scene.runs:
+            self.sight.note(run)
 
-        def listed() -> bool:
-            sight.look(scene.runs)
-            return all(sight.views[run].status != "unknown" for run in scene.runs)
+    def listed(self, runs: Sequence[str]) -> None:
+        """Wait until the runtime knows runs: it may list one some time after it has begun it.
+
+        One that its server had not written down yet when it was killed would look like a lost
+        one afterwards.  What it does not list in time stands as it is.
+        """
+        sight = self.sight
+
+        def known() -> bool:
+            sight.look(runs)
+            return all(sight.views[run].status != "unknown" for run in runs)
 
         with contextlib.suppress(DeadlineError):
-            wait_until(listed, Deadline.after(LISTED_S), "the runtime lists the run", poll_s=0.2)
-        for run in scene.runs:
-            sight.note(run)
+            wait_until(known, Deadline.after(LISTED_S), "the runtime lists them", poll_s=0.2)
 
     def collect(self) -> None:
         """Gather the last evidence: views, journals, worlds, and where the secret stands."""

@@ -67,6 +67,8 @@ def test_declaration_that_is_not_true(declared, failure, loaded, lines, why) -> 
 def test_emulation_is_announced(monkeypatch, capsys) -> None:
     """A worker says which emulations it has loaded, and can load none afterwards."""
     monkeypatch.setenv("BAKEOFF_INCARNATION", "worker-1")
+    for name in [name for name in sys.modules if worker.EMULATION.fullmatch(name)]:
+        monkeypatch.delitem(sys.modules, name)  # what other tests of this process have loaded
     monkeypatch.setitem(sys.modules, "runtimes.some.emulated", sys)
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     worker.announce(port=7)

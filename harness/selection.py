@@ -1,0 +1,48 @@
+"""Which schedules a sweep runs and which it proves alone, where all of them would be too many.
+
+Both are seeded: the same rows and the same seed choose the same schedules.
+"""
+
+from __future__ import annotations
+
+import random
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.runtime import TERMINAL
+from harness.schedule import Schedule, parse
+
+
+def within(budget: int, schedules: Sequence[Schedule], seed: int) -> list[Schedule]:
+    """Return what a budget leaves of schedules, in the same order; 0 is no limit."""
+    if not budget or len(schedules) <= budget:
+        return [*schedules]
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    return [schedules[index] for index in sorted(chance.sample(range(len(schedules)), budget))]
+
+
+def to_prove(rows: Sequence[Mapping[str, Any]], sample: int, seed: int) -> list[Schedule]:
+    """Return the violating schedules of judged batches, and a sample of the clean ones.
+
+    Every violation that contradicts the model is proved, and at depth 1 every one of a fault
+    that can mean one thing only.  Of the others, which are many and of the same kinds, a
+    ``sample`` of each set of violated oracles: beyond depth 1, where races decide, and of runs
+    that never end, each of which takes the whole time that the runtime is given.
+    """
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    always: list[str] = []
+    kinds: dict[str, list[str]] = {}
+    for row in rows:
+        if row["outcome"] == "unknown":
+            continue
+        certain = row["outcome"] == "violated" and row["depth"] == 1 and row["exact"]
+        if (row["surprising"] or certain) and row["end"] in TERMINAL:
+            always.append(row["schedule"])
+        else:
+            kind = f"{row['outcome']} {row['end']} {','.join(row['violated'])}"
+            kinds.setdefault(kind, []).append(row["schedule"])
+    some = [
+        text for texts in kinds.values() for text in chance.sample(texts, min(sample, len(texts)))
+    ]
+    return [parse(text) for text in [*always, *some]]
