@@ -154,7 +154,7 @@ class Trial:
 
         with contextlib.suppress(DeadlineError):  # the gate says, run by run, what is missing
             self.wait(arrived, self.hold_s, "every run stands at its point")
-        if scene.fault and scene.fault.everyone:
+        if scene.fault and scene.fault.listed:
             self.listed(list(points))
         sight.look(list(points))
         for run, point in points.items():

@@ -173,6 +173,7 @@ ABSENCES = (
         phases=HELD,
         exact=True,
         everyone=True,
+        listed=True,
         empties=True,
     ),
 )

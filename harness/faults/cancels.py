@@ -27,5 +27,6 @@ CANCELS = (
             Happening(refused="cancelled", late=True, orphan=1),
         ),
         obstacle=_needs_cancel,
+        listed=True,
     ),
 )

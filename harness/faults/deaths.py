@@ -129,6 +129,7 @@ DEATHS = (
         happenings=always(SURVIVES, DIES, *LINGERS),
         obstacle=needs_server,
         everyone=True,
+        listed=True,
     ),
     Fault(
         name="kill(database)",
@@ -138,6 +139,7 @@ DEATHS = (
         happenings=always(SURVIVES, DIES, *LINGERS),
         obstacle=_needs_database,
         everyone=True,
+        listed=True,
     ),
     _part("parent", "SIGKILL to the worker's first process only; a new worker follows."),
     _part("listener", "SIGKILL to the process that fetches the worker's work; a new one follows."),

@@ -169,10 +169,11 @@ class Fault:
     ``obstacle`` returns why it cannot be done with what there is, if so.
 
     ``exact``: it can mean one thing only.  ``keeps``: a held request outlives its caller.
-    ``everyone``: bystanders are hit too.  ``timer``: the setting (seconds) after which the
-    runtime notices it by itself, added to how long settling may take.  ``queues``: further
-    runs are submitted for it.  ``copies``: it needs an early copy of the store, ``empties``: one
-    from before any run.
+    ``everyone``: bystanders are hit too.  ``listed``: the runtime must list the run before it
+    comes, as it may do some time after it took it.  ``timer``: the setting (seconds) after
+    which the runtime notices it by itself, added to how long settling may take.  ``queues``:
+    further runs are submitted for it.  ``copies``: it needs an early copy of the store,
+    ``empties``: one from before any run.
     """
 
     name: str
@@ -186,6 +187,7 @@ class Fault:
     exact: bool = False
     keeps: bool = False
     everyone: bool = False
+    listed: bool = False
     timer: str = ""
     queues: bool = False
     copies: bool = False

@@ -74,6 +74,7 @@ STORES = (
         happenings=always(SURVIVES, DIES, *LINGERS),
         phases=frozenset({FINALIZE}),
         everyone=True,
+        listed=True,
         queues=True,
     ),
     Fault(
@@ -85,6 +86,7 @@ STORES = (
         obstacle=_needs_store,
         phases=HELD,
         everyone=True,
+        listed=True,
         copies=True,
     ),
     Fault(
@@ -95,5 +97,6 @@ STORES = (
         happenings=always(SURVIVES, DIES, *LINGERS),
         obstacle=_needs_next,
         everyone=True,
+        listed=True,
     ),
 )

@@ -14,8 +14,7 @@ from typing import Any
 from hatchet_sdk import Context, Hatchet
 from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
 
-from harness.effects import Json
-from harness.policy import CancelOn, Where
+from harness.policy import CancelOn
 from harness.scenario import Program
 from runtimes.hatchet.settings import OWN
 
@@ -51,7 +50,7 @@ def canceller(hatchet: Hatchet, program: Program, rule: CancelOn, workflow: Any)
         hit = [
             row.metadata.id
             for row in found.rows
-            if matches(rule, told["arg"], given(row.input).get("arg"))
+            if rule.hits(rule.event, told["arg"], given(row.input).get("arg"))
             and run_of(given(row.input), program) != mine
         ]
         for ident in hit:
@@ -71,23 +70,3 @@ def run_of(start: dict[str, Any], program: Program) -> str:
     """Return the id of the run that has this input."""
     run = str(start["envelope"]["run"])
     return f"{run}.{program.name}" if start.get("event") else run
-
-
-def matches(rule: CancelOn, payload: Json, arg: Json) -> bool:
-    """Say whether an event with this payload cancels a run with this ``arg``."""
-    if not isinstance(payload, dict) or not isinstance(arg, dict):
-        return False
-    same = rule.match in payload and payload[rule.match] == arg.get(rule.match)
-    return same and (rule.where is None or met(rule.where, payload))
-
-
-def met(where: Where, payload: dict[str, Json]) -> bool:
-    """Say whether a payload meets a condition; what cannot be compared does not."""
-    seen, wanted = payload.get(where.field), where.value
-    if where.op in {"==", "!="}:
-        return (seen == wanted) is (where.op == "==")
-    texts = isinstance(seen, str) and isinstance(wanted, str)
-    numbers = isinstance(seen, int | float) and isinstance(wanted, int | float)
-    if not (texts or numbers):
-        return False
-    return bool(seen < wanted if where.op == "<" else seen > wanted)  # type: ignore[operator]

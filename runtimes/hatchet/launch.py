@@ -34,7 +34,6 @@ READY_S = 60.0
 PROBE_S = 1.0
 TENANT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TOKEN = re.compile(r"^ey[\w-]+\.[\w-]+\.[\w-]+$", re.MULTILINE)
-UNCONFINED = "API, files, runtime and health ports are open on all interfaces"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
