@@ -61,7 +61,7 @@ STATES: Mapping[str, State] = {
 }
 
 EXITS: Mapping[int | None, str] = {
-    0: "every verdict is as the model predicts",
+    0: "every verdict is as the model predicts, or is listed as known",
     1: "the model was contradicted",
     2: "too much is unknown, or fewer trials ran than planned",
     None: "the sweep did not end: what is here is partial",

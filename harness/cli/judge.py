@@ -61,7 +61,7 @@ def analyze(results: Path, as_json: bool) -> None:
         for cell in measured:
             click.echo(line(cell))
         click.echo(f"{changed} verdicts differ from those that were stored")
-        click.echo(verdict(code))
+        click.echo(verdict(code, measured))
     sys.exit(code)
 
 

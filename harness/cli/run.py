@@ -334,17 +334,19 @@ def _conclude(
         f"skipped cells {len(screen.skips)}, unknown {unknown}; {singles} single trials; "
         f"{took_s:.0f} s"
     )
-    screen.say(verdict(code) if matrix else "exit 2: nothing was measured")
+    screen.say(verdict(code, matrix) if matrix else "exit 2: nothing was measured")
     for path in written:
         if path.name == "report.html":
             screen.say(f"report: {path}")
     return code
 
 
-def verdict(code: int) -> str:
-    """Return what an exit code means."""
+def verdict(code: int, matrix: Sequence[Cell]) -> str:
+    """Return what an exit code means for these cells."""
+    known = sum(cell.known for cell in matrix)
+    but = f", but for {known} known failures (scenarios/known.toml)" if known else ""
     return {
-        0: "exit 0: every verdict is as the model predicts",
+        0: f"exit 0: every verdict is as the model predicts{but}",
         1: "exit 1: the model was contradicted; see the lines above",
         2: "exit 2: too much is unknown, or fewer trials ran than planned",
     }[code]
