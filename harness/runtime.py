@@ -120,7 +120,8 @@ class RunView:
     """What a runtime says of a run.
 
     ``status`` is one of queued, running, retrying, waiting, parked, escalated, completed,
-    failed, cancelled, dead, unknown.  ``moves`` says whether the runtime will go on by
+    failed, cancelled, dead, absent (it was asked, and has no such run), unknown (it could not
+    be asked, or its answer has no meaning here).  ``moves`` says whether the runtime will go on by
     itself (yes, no, unknown).  ``claim`` is the worker that holds the run, if any.
     """
 
@@ -137,6 +138,11 @@ class RunView:
     def terminal(self) -> bool:
         """Say whether the run has ended."""
         return self.status in TERMINAL
+
+    @property
+    def listed(self) -> bool:
+        """Say whether the runtime has such a run."""
+        return self.status not in {"absent", "unknown"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

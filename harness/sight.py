@@ -51,7 +51,7 @@ class Sight:
     def at_work(self, run: str, child: str) -> bool:
         """Say whether a child may still act; one that nobody knows may have another name."""
         view, watch = self.views.get(child), self.scene.watch.of(run)
-        if view and view.status != "unknown":
+        if view and view.listed:
             return not view.terminal
         fresh = self.looked.get(child, -1) > watch.last
         return not fresh or any(step not in watch.replied for step in self.ideals[run].work[child])

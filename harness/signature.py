@@ -87,8 +87,9 @@ def classify(seen: Evidence) -> Signature:
     """Return the signature of a run."""
     if seen.status in {"completed", "escalated"}:
         return Signature.CLEAN
-    if seen.status == "unknown":
-        return Signature.LOST_RUN if seen.accepted else Signature.UNKNOWN
+    if seen.status in {"absent", "unknown"}:
+        lost = seen.status == "absent" and seen.accepted
+        return Signature.LOST_RUN if lost else Signature.UNKNOWN
     if seen.status in GIVEN_UP:
         if seen.work == "done":
             return Signature.CHAIN_BROKEN

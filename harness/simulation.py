@@ -32,7 +32,7 @@ from harness.schedule import AFTER, BEFORE, WAITING, Point
 from harness.world.cell import STRANGER, Call, Cell
 
 
-CANCELLED, UNKNOWN = "cancelled", "unknown"
+CANCELLED, ABSENT = "cancelled", "absent"
 
 
 class ModelError(Exception):
@@ -201,7 +201,7 @@ class Run:
                     status, output = happening.refused, None
                     break
                 if happening.given_up or happening.lost:
-                    status, output = "dead" if happening.given_up else UNKNOWN, None
+                    status, output = "dead" if happening.given_up else ABSENT, None
                     break
                 self.stage += 1
                 late += self.lose(ops, happening)

@@ -260,7 +260,7 @@ class Trial:
 
         def known() -> bool:
             sight.look(runs)
-            return all(sight.views[run].status != "unknown" for run in runs)
+            return all(sight.views[run].listed for run in runs)
 
         with contextlib.suppress(DeadlineError):
             wait_until(known, Deadline.after(LISTED_S), "the runtime lists them", poll_s=0.2)

@@ -186,6 +186,9 @@ def _cell(base: Cell, head: Cell) -> Iterator[Finding]:
             continue
         if row["surprising"]:
             yield _contradiction(head, row, old)
+        if row.get("known") and not (old and old.get("known")):
+            note = f"{', '.join(row['unpredicted'])} not predicted, known: {row['known']}"
+            yield Finding(weight=Weight.NOTED, what="known failure", note=note, **_place(head, row))
         bad = set(row["violated"]) - set(row["unpredicted"])
         if old is None:
             continue

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.known import read
 from harness.store import Store
 from harness.summary import Cell, cells
 
@@ -64,7 +65,8 @@ class Side:
     @property
     def cells(self) -> dict[tuple[str, ...], Cell]:
         """Return the cells by runtime, case, guard, fault and depth."""
-        return {(c.runtime, c.case, c.guard, c.fault, str(c.depth)): c for c in cells(self.rows)}
+        found = cells(self.rows, read(self.facts.get("known") or ()))
+        return {(c.runtime, c.case, c.guard, c.fault, str(c.depth)): c for c in found}
 
     @property
     def columns(self) -> dict[str, Mapping[str, Any]]:

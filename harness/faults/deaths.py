@@ -23,6 +23,7 @@ from harness.faults.fault import (
     kill_worker,
     needs_server,
     restart_servers,
+    restarted,
     succeed,
 )
 from harness.schedule import AFTER, BEFORE
@@ -126,7 +127,7 @@ DEATHS = (
         about="SIGKILL to every server; they come back on the same ports and data.",
         inject=kill_servers,
         heal=restart_servers,
-        happenings=always(SURVIVES, DIES, *LINGERS),
+        happenings=restarted,
         obstacle=needs_server,
         everyone=True,
         listed=True,

@@ -204,6 +204,12 @@ LINGERS = tuple(Happening(late=True, early=True, orphan=steps) for steps in (0, 
 """The attempt was given up, but its worker lives: it comes to its end before its successor."""
 
 
+def restarted(settings: Mapping[str, Json]) -> tuple[Happening, ...]:
+    """Return what a killed server can mean; one with its runs in its memory forgets them."""
+    lost = (Happening(lost=True),) if settings.get("volatile") is True else ()
+    return (SURVIVES, DIES, *LINGERS, *lost)
+
+
 def kill_worker(scene: Scene) -> None:
     """Kill the whole group of the worker."""
     scene.report(scene.worker.kill(), scene.worker.incarnation)

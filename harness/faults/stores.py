@@ -19,6 +19,7 @@ from harness.faults.fault import (
     kill_servers,
     kill_worker,
     restart_servers,
+    restarted,
 )
 from harness.process import Service, Upgradable
 from harness.program import FINALIZE
@@ -71,7 +72,7 @@ STORES = (
         about="The engine is killed with a long queue of runs; none may be lost or come twice.",
         inject=_kill_with_backlog,
         heal=restart_servers,
-        happenings=always(SURVIVES, DIES, *LINGERS),
+        happenings=restarted,
         phases=frozenset({FINALIZE}),
         everyone=True,
         listed=True,
@@ -94,7 +95,7 @@ STORES = (
         about="The server is killed and comes back as a newer one; it stays that for the rest.",
         inject=_upgrade,
         heal=restart_servers,
-        happenings=always(SURVIVES, DIES, *LINGERS),
+        happenings=restarted,
         obstacle=_needs_next,
         everyone=True,
         listed=True,

@@ -48,7 +48,7 @@ def ghost_running(events: Sequence[Event], expectation: Expectation) -> Finding:
     is tried again and again is not moved: the same code meets the same record each time.
     """
     view = last_view(events)
-    if view is None or view.data["status"] == "escalated" or _wiped(events, view):
+    if view is None or view.data["status"] in {"absent", "escalated"}:
         return NOT_APPLICABLE
     if view.data["status"] in TERMINAL:
         return OK
@@ -60,26 +60,16 @@ def ghost_running(events: Sequence[Event], expectation: Expectation) -> Finding:
     return unknown(f"{note}; whether it moves is {view.data['moves']}", view)
 
 
-def _wiped(events: Sequence[Event], view: Event) -> Event | None:
-    """Return that the store was emptied, if the runtime does not know the run since."""
-    if view.data["status"] != "unknown":
-        return None
-    return next((e for e in events if e.kind == "wipe" and e.index < view.index), None)
-
-
 def lost_run(events: Sequence[Event], expectation: Expectation) -> Finding:
-    """The runtime took the run, its store was emptied, and it does not know the run any more.
-
-    Without an emptied store nothing tells such a run from one that could not be asked for.
-    """
+    """The runtime took the run, and does not know it any more."""
     del expectation
-    if not any(event.kind == "wipe" for event in events):
-        return NOT_APPLICABLE
     view = last_view(events)
-    wiped = _wiped(events, view) if view else None
-    if view and wiped:
-        return violated("it was taken, and is not known any more", wiped, view)
-    return OK
+    if view is None:
+        return NOT_APPLICABLE
+    if view.data["status"] != "absent":
+        return OK
+    causes = [e for e in events if e.kind in {"fault", "wipe"} and e.index < view.index]
+    return violated("it was taken, and is not known any more", *causes[-1:], view)
 
 
 def orphaned_claim(events: Sequence[Event], expectation: Expectation) -> Finding:
@@ -107,7 +97,7 @@ def orphaned_claim(events: Sequence[Event], expectation: Expectation) -> Finding
 def broken_chain(events: Sequence[Event], expectation: Expectation) -> Finding:
     """The work is done but the run has not ended, it ended otherwise, or a child never was."""
     view = last_view(events)
-    if view is None or view.data["status"] == "escalated" or _wiped(events, view):
+    if view is None or view.data["status"] in {"absent", "escalated"}:
         return NOT_APPLICABLE
     status = view.data["status"]
     if status == "completed":

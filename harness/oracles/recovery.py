@@ -94,10 +94,8 @@ def vacuity(events: Sequence[Event], expectation: Expectation) -> Finding:
                 return unknown(f"{event.data['victim']} was not seen dead", event)
         if faults[0].data.get("hung") or faults[0].data.get("version"):
             continue  # whether anything follows is what the oracles of hangs and ghosts judge
-        if any(event.kind == "wipe" for event in events):
-            continue  # who does not know the run does nothing for it: others judge that
         view = last_view(events)
-        if view is not None and view.data["moves"] == "no":
+        if view is not None and (view.data["moves"] == "no" or view.data["status"] == "absent"):
             continue  # the runtime itself says that nothing will follow: others judge that
         victims = {event.data["victim"] for event in faults}
         if not any(

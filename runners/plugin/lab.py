@@ -15,6 +15,7 @@ from harness.cli.bench import Bench, bench, git, host
 from harness.cli.run import column, describe
 from harness.cli.screen import Screen
 from harness.deadline import Deadline
+from harness.known import listed
 from harness.process import ProcessError
 from harness.rpc import RpcError
 from harness.runtime import Runtime, RuntimeUnavailableError
@@ -70,6 +71,7 @@ class Found:
             for verdict in row["verdicts"]:
                 if verdict["outcome"] == "violated":
                     as_ = "as the guarantee predicts" if verdict["predicted"] else "CONTRADICTS"
+                    as_ = f"known: {row['known']}" if row.get("known") else as_
                     lines.append(f"    {verdict['oracle']} ({as_}): {verdict['note']}")
             lines += [f"    predicted, but it did not occur: {name}" for name in row["absent"]]
             lines.append(f"    bakeoff replay '{row['schedule']}' {row['again']}")
@@ -109,6 +111,7 @@ class Lab:
         """Prepare; nothing is started or written yet."""
         self._runtimes, self._profile, self._results = runtimes, profile, results
         self._accept = accept_predicted
+        self._known = listed()
         self._stack, self._running = ExitStack(), ExitStack()
         self._desk: Desk | None = None
         self._up: tuple[str, Column] | None = None
@@ -147,7 +150,12 @@ class Lab:
             and row["fault"] in {"none", *target.faults}
         ]
         missing = f"{judged} of {planned} schedules ran {reason}" if judged < planned else ""
-        return Found(path=path, missing=missing, cells=cells(rows), accept_predicted=self._accept)
+        return Found(
+            path=path,
+            missing=missing,
+            cells=cells(rows, self._known),
+            accept_predicted=self._accept,
+        )
 
     def close(self) -> None:
         """Stop everything, and write down how much was measured."""
@@ -156,8 +164,9 @@ class Lab:
         finally:
             self._stack.close()
         if self._desk:
-            found = cells(self._desk.store.reindex())
+            found = cells(self._desk.store.reindex(), self._known)
             self._desk.store.update(
+                known=[entry.to_json() for entry in self._known],
                 planned=self._planned,
                 judged=self._judged,
                 unknown=sum(cell.unknown for cell in found),

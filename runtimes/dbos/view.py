@@ -21,7 +21,7 @@ def view(run: str, row: Mapping[str, Any] | None, *, staffed: bool) -> RunView:
     process is left that could.
     """
     if row is None:
-        return RunView(run=run, status="unknown")
+        return RunView(run=run, status="absent")
     engine, attempt = str(row["status"]), int(row["attempt"])
     moves = "unknown" if staffed else "no"
     if engine in ENDED:

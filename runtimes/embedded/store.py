@@ -247,7 +247,7 @@ class Store:
         found = {row[0]: row[1:] for row in rows}
         views = []
         for run in runs:
-            status, output, claim, detail = found.get(run, ("unknown", "null", "", ""))
+            status, output, claim, detail = found.get(run, ("absent", "null", "", ""))
             waits = status == "queued" and detail == WAITS
             stray = bool(worker) and status not in TERMINAL and claim != worker and not waits
             views.append(

@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import grpc
 import httpx
 
 from hatchet_sdk import Hatchet, TriggerWorkflowOptions
@@ -16,7 +17,7 @@ from hatchet_sdk.exceptions import BulkTriggerIdempotencyCollisionError
 
 from harness.effects import Json
 from harness.rpc import serve
-from runtimes.hatchet.settings import BODY, ENDED, Place, named
+from runtimes.hatchet.settings import BODY, ENDED, NOT_FOUND, Place, named
 
 
 PLACE = Place.of_environment()
@@ -145,7 +146,12 @@ class Handlers:
         if run not in self._ids:
             return {"core": "UNKNOWN"}
         ident = self._ids[run]
-        told = await self._hatchet.runs.aio_get_details(ident)
+        try:
+            told = await self._hatchet.runs.aio_get_details(ident)
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:
+                raise
+            return {"id": ident, "core": NOT_FOUND}
         seen: dict[str, Any] = {"id": ident, "core": told.status.value}
         if row:
             seen |= {"olap": row["status"], "attempt": row.get("attempt")}

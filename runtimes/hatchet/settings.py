@@ -162,6 +162,8 @@ ENDED = {
     "FAILED": "failed",
     "CANCELLED": "cancelled",
 }
+NOT_FOUND = "NOT_FOUND"
+"""What stands for a run that the engine says it does not have."""
 
 
 def view(run: str, seen: Mapping[str, Any]) -> RunView:
@@ -175,7 +177,8 @@ def view(run: str, seen: Mapping[str, Any]) -> RunView:
     engine = str(seen["core"])
     waits: Sequence[str] = seen.get("waits", ())
     attempt = seen.get("attempt")
-    status, moves = ENDED.get(engine, "unknown"), "no" if engine in ENDED else "unknown"
+    status = "absent" if engine == NOT_FOUND else ENDED.get(engine, "unknown")
+    moves = "no" if engine in ENDED else "unknown"
     if engine == "QUEUED":
         status, moves = ("retrying" if attempt and attempt > 1 else "queued"), "unknown"
     elif engine == "RUNNING":

@@ -72,6 +72,7 @@ class Inngest:
         chosen: dict[str, Json] = {
             **PROFILES[profile].to_json(),
             "store": str(self.store or "unknown"),
+            "volatile": self.store is Store.MEMORY,
             "governs": governs,
         }
         if self.dial is Dial.WORKER:

@@ -191,7 +191,7 @@ def _lost(node: Node) -> Evidence:
     """Return the evidence of a run whose state is gone: no cancellation reaches it either."""
     return Evidence(
         run=f"{node['function']['slug']} {node['id']}",
-        status="unknown",
+        status="absent",
         moves="no",
         note=f"its record says {node['status']}, but the server has no state of it any more",
     )

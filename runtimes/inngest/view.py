@@ -50,7 +50,7 @@ def view(run: str, node: Node | None, jobs: Sequence[Job] | None) -> RunView:
     waits too.
     """
     if node is None:
-        return RunView(run=run, status="unknown")
+        return RunView(run=run, status="absent")
     status = status_of(node, jobs or ())
     ended = status in ENDS.values()
     moves = "no" if ended or jobs == [] else "yes" if jobs else "unknown"

@@ -84,7 +84,7 @@ def view(run: str, row: Row | None, tail: Row | None, output: Json) -> RunView:
     Restate names no holder of a run, only the address that its attempts go to: no claim.
     """
     if row is None:
-        return RunView(run=run, status="unknown")
+        return RunView(run=run, status="absent")
     status = status_of(row, tail)
     attempts = row.get("retry_count")
     stays = status in ENDS or status == "parked"

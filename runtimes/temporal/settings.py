@@ -190,7 +190,8 @@ def view(run: str, seen: Mapping[str, Any]) -> RunView:
     task: Mapping[str, Any] = seen.get("task") or {}
     pending = [entry for entry in (*activities, task) if entry]
     attempt = max((int(entry.get("attempt", 1)) for entry in pending), default=None)
-    status, moves = CLOSED.get(engine, "unknown"), "no" if engine in CLOSED else "unknown"
+    status = "absent" if engine == "NOT_FOUND" else CLOSED.get(engine, "unknown")
+    moves = "no" if engine in CLOSED else "unknown"
     if engine == "PAUSED" or any(entry.get("state") in PAUSED for entry in activities):
         status, moves = "parked", "no"
     elif engine == "RUNNING" and pending:

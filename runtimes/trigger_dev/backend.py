@@ -75,13 +75,13 @@ class TriggerBackend:
                 self._post(f"/api/v2/runs/{quote(found)}/cancel", {})
 
     def inspect(self, pool: str, runs: Sequence[str]) -> Sequence[RunView]:
-        """Retrieve each run; ``unknown`` where the platform does not know it."""
+        """Retrieve each run; ``absent`` where the platform does not know it."""
         del pool
         found = {run: self._id(run) for run in runs}
         return [
             view(run, self._get(f"/api/v3/runs/{quote(ident)}"))
             if ident
-            else RunView(run=run, status="unknown")
+            else RunView(run=run, status="absent")
             for run, ident in found.items()
         ]
 

@@ -103,7 +103,15 @@ def test_a_slow_step_may_do_no_harm() -> None:
 def test_an_emptied_store_loses_the_run() -> None:
     """It must be lost: a run that completes shows that something else was emptied."""
     found = expected("notify/before_effect#1:wipe(store)", {})
-    assert ({"lost_run"}, {"unknown"}, True) == (found.violated, found.ends, found.exact)
+    assert ({"lost_run"}, {"absent"}, True) == (found.violated, found.ends, found.exact)
+
+
+def test_a_killed_server_forgets_only_what_was_in_its_memory_alone() -> None:
+    """A lost run is as predicted where the store is declared volatile, and nowhere else."""
+    for fault in ("kill(server)", "restart(backlog)", "upgrade(server)"):
+        assert "lost_run" in expected(f"finalize#1:{fault}", {"volatile": True}).permitted
+        for settings in ({}, {"volatile": False}):
+            assert "lost_run" not in expected(f"finalize#1:{fault}", settings).permitted
 
 
 def test_an_unreachable_worker_at_its_registration_harms_nothing() -> None:
@@ -198,11 +206,13 @@ def wiped(status: str, *, wipe: bool = True) -> list[Event]:
 
 
 def test_a_run_that_nobody_knows_is_lost() -> None:
-    """It is a violation of its own, and neither a ghost nor unknown."""
-    found = assess(wiped("unknown"), NOTHING)
-    assert ({"lost_run"}, False) == (found.violated, found.unknown)
+    """It is a violation of its own, and neither a ghost nor unknown; whatever became of it."""
+    for wipe in (True, False):
+        found = assess(wiped("absent", wipe=wipe), NOTHING)
+        assert ({"lost_run"}, False) == (found.violated, found.unknown)
 
 
 def test_a_run_that_cannot_be_asked_for_is_not_lost() -> None:
-    """Without an emptied store an unknown status tells nothing."""
-    assert assess(wiped("unknown", wipe=False), NOTHING).unknown
+    """An unknown status tells nothing, with an emptied store or without."""
+    for wipe in (True, False):
+        assert assess(wiped("unknown", wipe=wipe), NOTHING).unknown

@@ -111,6 +111,17 @@ def test_schedule(
     assert {"worse": 1, "cannot tell": 2}.get(worst, 0) == found.exit_code
 
 
+def test_what_is_listed_as_known_is_told_and_not_worse() -> None:
+    """As in the sweep itself; a violation that the entry does not name still is."""
+    place = {name: row("a")[name] for name in ("runtime", "case", "guard", "fault")}
+    entry = {**place, "schedule": "*", "oracles": ["x"], "why": "it is told of"}
+    head = [row("a", "x", unpredicted=["x"], surprising=True)]
+    assert [("worse", "contradiction")] == told(judged([row("a")], head))
+    assert [("noted", "known failure")] == told(judged([row("a")], head, known=[entry]))
+    other = {**entry, "oracles": ["y"]}
+    assert [("worse", "contradiction")] == told(judged([row("a")], head, known=[other]))
+
+
 def test_a_race_is_judged_by_the_cell() -> None:
     """Under races one flip is chance, six in one direction are not, and six to five are."""
 

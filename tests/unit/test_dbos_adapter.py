@@ -75,7 +75,7 @@ def test_a_completed_run_has_its_output() -> None:
 
 def test_a_run_without_a_row_is_unknown() -> None:
     """No row is no evidence."""
-    assert RunView(run="r1", status="unknown") == view("r1", None, staffed=True)
+    assert RunView(run="r1", status="absent") == view("r1", None, staffed=True)
 
 
 @pytest.mark.parametrize("profile", RUNTIME.profiles)

@@ -90,7 +90,7 @@ def test_views(store: Store) -> None:
     """Views come in the order asked for; who is unknown is said to be."""
     store.submit([start("a"), start("b")])
     assert ["b", "nobody", "a"] == [view.run for view in store.views(["b", "nobody", "a"], "")]
-    assert ("unknown", "unknown", "") == status(store, "nobody")
+    assert ("absent", "unknown", "") == status(store, "nobody")
     assert [] == store.views([], "w1")
 
 

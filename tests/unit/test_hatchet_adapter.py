@@ -36,6 +36,7 @@ from runtimes.hatchet.stalls import Stalls
         ("QUEUED", "queued", "unknown"),
         ("RUNNING", "running", "unknown"),
         ("UNREACHABLE", "unknown", "unknown"),
+        ("NOT_FOUND", "absent", "unknown"),
         ("EVICTED", "unknown", "unknown"),
     ],
 )

@@ -108,7 +108,7 @@ def test_view_carries_the_output():
 
 def test_unknown_run():
     """A run that the server does not list is unknown."""
-    assert RunView(run="r", status="unknown") == view("r", None, None)
+    assert RunView(run="r", status="absent") == view("r", None, None)
 
 
 def test_an_event_is_delivered_to_the_wait_for_it_only():

@@ -221,9 +221,10 @@ CASES: list[Case] = [
     # credential_leak
     ("false_alarm", VIOLATED, [call("pay", 1), fault(lingers_s=5.0), call("pay", 2)], EXPECTED, (1, 2), "pay was called again at work"),
     ("false_alarm", OK, [call("pay", 1), fault(lingers_s=5.0), call("ship", 2)], EXPECTED, (), ""),
-    ("lost_run", VIOLATED, [("wipe", "", {}), view("unknown")], EXPECTED, (0, 1), "it was taken, and is not known any more"),
+    ("lost_run", VIOLATED, [("wipe", "", {}), view("absent")], EXPECTED, (0, 1), "it was taken, and is not known any more"),
     ("lost_run", OK, [("wipe", "", {}), view("running")], EXPECTED, (), ""),
-    ("lost_run", NONE, [view("unknown")], EXPECTED, (), ""),
+    ("lost_run", VIOLATED, [view("absent")], EXPECTED, (0,), "it was taken, and is not known any more"),
+    ("lost_run", OK, [view("unknown")], EXPECTED, (), ""),
     ("credential_leak", VIOLATED, [scan(3, "w1.log (raw)", "outputs (hex)")], EXPECTED, (0,), "the credential stands in w1.log (raw), outputs (hex)"),
     ("credential_leak", OK, [scan(3)], EXPECTED, (), ""),
     ("credential_leak", NONE, [scan(0)], EXPECTED, (), ""),

@@ -85,7 +85,7 @@ def test_a_dead_worker_outweighs_the_journal() -> None:
 
 def test_unknown_run() -> None:
     """A run that the tables do not have is unknown, and whether it moves is not claimed."""
-    assert RunView(run="r", status="unknown") == view("r", None, None, None)
+    assert RunView(run="r", status="absent") == view("r", None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,9 @@ CASES = [
     (Signature.UNKNOWN, replace(WELL, status="failed", erred=True)),
     (Signature.HUNG_HANDLER, replace(WELL, moves="no", open=True)),
     (Signature.STUCK_RUN, replace(WELL, moves="no")),
-    (Signature.LOST_RUN, replace(WELL, status="unknown")),
-    (Signature.UNKNOWN, replace(WELL, status="unknown", accepted=False)),
+    (Signature.LOST_RUN, replace(WELL, status="absent")),
+    (Signature.UNKNOWN, replace(WELL, status="unknown")),
+    (Signature.UNKNOWN, replace(WELL, status="absent", accepted=False)),
     (Signature.UNKNOWN, replace(WELL, moves="unknown")),
 ]
 
@@ -106,7 +107,7 @@ DONE = ("apply", "r", {"step": "mail"})
         (Signature.SDK_UNREACHABLE, [BORN, CALL, DIED, _view()]),
         (Signature.CLEAN, [BORN, CALL, DONE, REPLY, _view(status="completed")]),
         (Signature.ATTEMPTS_BURNT, [BORN, CALL, DIED, _view(status="failed")]),
-        (Signature.LOST_RUN, [BORN, CALL, _view(status="unknown")]),
+        (Signature.LOST_RUN, [BORN, CALL, _view(status="absent")]),
     ],
 )
 def test_history_tells(expected, lines):

@@ -48,7 +48,7 @@ PLACE = Place(
         ({"status": "CANCELED"}, "cancelled", "no"),
         ({"status": "TERMINATED"}, "cancelled", "no"),
         ({"status": "TIMED_OUT"}, "failed", "no"),
-        ({"status": "NOT_FOUND"}, "unknown", "unknown"),
+        ({"status": "NOT_FOUND"}, "absent", "unknown"),
         ({"status": "UNAVAILABLE"}, "unknown", "unknown"),
         ({"status": "RUNNING", "task": {"attempt": 1}, "begun": False}, "queued", "yes"),
         ({"status": "RUNNING", "task": {"attempt": 1}, "begun": True}, "running", "yes"),
