@@ -55,8 +55,11 @@ def targets(
 ) -> tuple[Target, ...]:
     """Return the targets of a suite, or those of the scenarios and faults that are named.
 
+    Named faults take the place of a cell's own; where a cell names its points, it is about its own
+    faults, and stays only with those of them that are named.
+
     Raises:
-        LoadError: there is no such suite, or a scenario cannot be loaded.
+        LoadError: there is no such suite, a scenario cannot be loaded, or nothing is left.
         FaultError: there is no such fault.
 
     """
@@ -69,15 +72,24 @@ def targets(
             for text in scenarios
         )
     chosen = _suite(suite)
-    return tuple(
-        Target(
-            case=case(cell["case"]),
-            guard=Guard(guard or cell["guard"]),
-            faults=tuple(faults or cell.get("faults") or chosen["faults"]),
-            points=tuple(parse(f"{text}:none").stages[0].point for text in cell.get("points", ())),
-        )
-        for cell in chosen["cells"]
-    )
+    found = []
+    for cell in chosen["cells"]:
+        own = cell.get("faults") or chosen["faults"]
+        points = tuple(parse(f"{text}:none").stages[0].point for text in cell.get("points", ()))
+        kept = [name for name in own if name in faults] if points else faults
+        wanted = kept if faults else own
+        if wanted:
+            target = Target(
+                case=case(cell["case"]),
+                guard=Guard(guard or cell["guard"]),
+                faults=tuple(wanted),
+                points=points,
+            )
+            found.append(target)
+    if not found:
+        msg = f"suite {suite} has no cell with {', '.join(faults)}; give a --scenario instead"
+        raise LoadError(msg)
+    return tuple(found)
 
 
 def columns(suite: str) -> tuple[str, ...]:

@@ -140,7 +140,12 @@ def _latest(results: Path, resume: str) -> Store:
     multiple=True,
     help="NAME, NAME[TIER,variant] or ./file.py; instead of a suite.",
 )
-@click.option("--fault", "faults", multiple=True, help="Only these faults, e.g. 'kill(worker)'.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    help="These faults instead of the suite's, e.g. 'kill(worker)'; of finalization, these only.",
+)
 @click.option("--guard", type=click.Choice(["none", "keys"]), help="Only with this guard.")
 @click.option("--profile", default="fast", show_default=True, help="Settings that govern recovery.")
 @click.option(

@@ -22,7 +22,7 @@ from runtimes.hatchet.settings import BODY, EMIT, RECORD, STEP, start, whole_s
 
 
 if TYPE_CHECKING:
-    from runtimes.hatchet.worker import Pool
+    from runtimes.hatchet.pool import Pool
 
 
 Input = dict[str, Any]

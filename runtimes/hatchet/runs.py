@@ -21,7 +21,7 @@ from runtimes.hatchet.steps import Act, Input
 
 
 if TYPE_CHECKING:
-    from runtimes.hatchet.worker import Body, Pool
+    from runtimes.hatchet.pool import Body, Pool
 
 
 def playing(pool: Pool, program: Program) -> Body:

@@ -15,7 +15,7 @@ import random
 import time
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -52,6 +52,15 @@ class Pool:
 
 
 Within = Callable[[float | None], AbstractAsyncContextManager[object]]
+
+
+def limit(chosen: Scenario) -> Within:
+    """Return what ends a step, loaded where a program asks for it."""
+    if not any(program.policy.step_timeout_s for program in chosen.programs):
+        return nullcontext
+    from runtimes.inngest.emulated import within  # noqa: PLC0415 - only where it is used
+
+    return within
 
 
 def whole(duration_s: float) -> timedelta:

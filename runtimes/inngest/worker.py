@@ -14,7 +14,6 @@ import socket
 import sys
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,11 +25,10 @@ import uvicorn
 
 from inngest.connect import ConnectionState
 
-from harness.scenario import Scenario
 from harness.worker import WorldClient, announce, scenario
 from runtimes.inngest.functions import functions
 from runtimes.inngest.names import app
-from runtimes.inngest.ops import Pool, Within
+from runtimes.inngest.ops import Pool, limit
 from runtimes.inngest.reports import Reports
 
 
@@ -55,17 +53,8 @@ def pool(name: str, settings: dict[str, Any]) -> Pool:
         world=world,
         reports=Reports(world, settings["api"]),
         budget=settings["retries"],
-        within=_limit(chosen),
+        within=limit(chosen),
     )
-
-
-def _limit(chosen: Scenario) -> Within:
-    """Return what ends a step, loaded where a program asks for it."""
-    if not any(program.policy.step_timeout_s for program in chosen.programs):
-        return nullcontext
-    from runtimes.inngest.emulated import within  # noqa: PLC0415 - only where it is used
-
-    return within
 
 
 async def http(client: inngest.Inngest, programs: Functions) -> None:

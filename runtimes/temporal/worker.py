@@ -1,7 +1,4 @@
-"""The worker process of one pool: ``python -m runtimes.temporal.worker POOL``.
-
-It runs without the SDK's sandbox: ``play`` already refuses what is not deterministic.
-"""
+"""The worker process of one pool: ``python -m runtimes.temporal.worker POOL``."""
 
 from __future__ import annotations
 
@@ -65,7 +62,7 @@ async def work(
     activities: Sequence[Callable[..., Any]],
     interceptors: Sequence[Interceptor] = (),
 ) -> None:
-    """Poll the pool's queue until asked to stop."""
+    """Poll the pool's queue until asked to stop; ``play`` does what the SDK's sandbox would."""
     pool = sys.argv[1]
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -47,6 +47,17 @@ def test_a_suite_may_name_its_runtimes() -> None:
     assert set(columns("standard")) <= set(names("runtimes"))
 
 
+def test_what_is_about_one_schedule_keeps_its_fault() -> None:
+    """Named faults choose among situations, and take the place of those of other cells."""
+    (wiped,) = targets("finalization", [], ["wipe(store)"], "")
+    assert (("wipe(store)",), 1) == (wiped.faults, len(wiped.points))
+    assert {("pause(worker)",)} == {
+        t.faults for t in targets("standard", [], ["pause(worker)"], "")
+    }
+    with pytest.raises(LoadError, match=r"finalization has no cell with skew\(clock\)"):
+        targets("finalization", [], ["skew(clock)"], "")
+
+
 def test_smoke() -> None:
     """The smoke suite is one cell."""
     (found,) = targets("smoke", [], [], "")

@@ -12,9 +12,9 @@ from hatchet_sdk import Context
 
 from harness.program import AFTER_ACK
 from harness.runtime import Envelope
+from runtimes.hatchet.pool import Pool
 from runtimes.hatchet.settings import STEP
 from runtimes.hatchet.steps import Act, Input, refreshing
-from runtimes.hatchet.worker import Pool
 from runtimes.support.port import RUN, calling, recorded
 
 

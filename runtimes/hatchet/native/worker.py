@@ -17,9 +17,10 @@ from runtimes.hatchet.native.fan_out import fulfil
 from runtimes.hatchet.native.migration import migrate
 from runtimes.hatchet.native.steps import POOL, task
 from runtimes.hatchet.native.webhook import dispatch
+from runtimes.hatchet.pool import Body, Pool
 from runtimes.hatchet.runs import begun
 from runtimes.hatchet.steps import Input
-from runtimes.hatchet.worker import Body, Pool
+from runtimes.hatchet.worker import serve
 from runtimes.support import providers
 from runtimes.support.port import RUN, ended
 
@@ -50,7 +51,7 @@ def main() -> None:
         task(pool, effect)
     for program in pool.scenario.programs:
         pool.workflow(program, opened(pool, program.name))
-    pool.serve()
+    serve(pool)
 
 
 if __name__ == "__main__":
