@@ -27,12 +27,12 @@ def to_prove(rows: Sequence[Mapping[str, Any]], sample: int, seed: int) -> list[
 
     Every violation that contradicts the model is proved, and at depth 1 every one of a fault
     that can mean one thing only.  Of the others, which are many and of the same kinds, a
-    ``sample`` of each set of violated oracles: beyond depth 1, where races decide, and of runs
-    that never end, each of which takes the whole time that the runtime is given.
+    ``sample`` of each set of violated oracles: beyond depth 1, and where races decide.  Of runs
+    that never end, each of which takes the whole time that the runtime is given, one of each.
     """
     chance = random.Random(seed)  # noqa: S311 - no secret
     always: list[str] = []
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         if row["outcome"] == "unknown":
             continue
@@ -40,9 +40,10 @@ def to_prove(rows: Sequence[Mapping[str, Any]], sample: int, seed: int) -> list[
         if (row["surprising"] or certain) and row["end"] in TERMINAL:
             always.append(row["schedule"])
         else:
-            kind = f"{row['outcome']} {row['end']} {','.join(row['violated'])}"
+            kind = (row["end"], row["outcome"], *row["violated"])
             kinds.setdefault(kind, []).append(row["schedule"])
-    some = [
-        text for texts in kinds.values() for text in chance.sample(texts, min(sample, len(texts)))
-    ]
+    some = []
+    for (end, *_), texts in kinds.items():
+        most = sample if end in TERMINAL else min(sample, 1)
+        some += chance.sample(texts, min(most, len(texts)))
     return [parse(text) for text in [*always, *some]]

@@ -1,8 +1,8 @@
 """A sweep: every runtime x case x fault, searched in batches and proved by single trials.
 
-Each runtime is a column with a backend of its own; columns run side by side.  Within a
-column everything is in a fixed order, so that an interrupted sweep can be resumed: a trial
-whose verdicts are on disk is read, not run again.
+Each runtime is a column with a backend of its own, or several with some of its cases each:
+columns run side by side.  Within a column everything is in a fixed order, so that an interrupted
+sweep can be resumed: a trial whose verdicts are on disk is read, not run again.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def slug(text: str) -> str:
 
 @dataclass(slots=True)
 class Column:
-    """One runtime under a sweep."""
+    """One runtime under a sweep; ``lane`` tells its columns apart, if it has several."""
 
     runtime: Runtime
     reference: str
@@ -115,12 +115,18 @@ class Column:
     listener: Listener
     secret: str
     stop: threading.Event
+    lane: str = ""
     depth: int = 1
     planned: int = 0
     judged: int = 0
     count: int = 0
-    prefix: str = field(default_factory=lambda: f"t{secrets.token_hex(2)}")
+    prefix: str = field(default_factory=lambda: f"t{secrets.token_hex(3)}")
     backend: Backend | None = None
+
+    @property
+    def lot(self) -> Lot:
+        """Return the part of the site that is this column's."""
+        return Lot(self.site, f"{self.runtime.name}{self.lane}", self.server_runner)
 
     def run(self) -> None:
         """Run all targets; what cannot run here is skipped with its reason."""
@@ -128,8 +134,9 @@ class Column:
             raise StoppedError
         with ExitStack() as stack:
             try:
-                lot = Lot(self.site, self.runtime.name, self.server_runner)
-                self.backend = stack.enter_context(self.runtime.start(lot, self.request.profile))
+                self.backend = stack.enter_context(
+                    self.runtime.start(self.lot, self.request.profile)
+                )
                 for server in self.backend.servers:
                     server.ready(Deadline.after(READY_S))
             except RuntimeUnavailableError as error:
@@ -355,9 +362,9 @@ class Column:
             world=self.world,
             runner=self.make_runner(folder),
             history=history,
-            find_links=lambda: self.site.links(self.runtime.name, plan.ident),
+            find_links=lambda: self.site.links(self.lot.name, plan.ident),
             refusing=lambda: self.site.refusing(plan.ident),
-            store=self.site.folder / self.runtime.name,
+            store=self.site.folder / self.lot.name,
             copy_to=self.site.folder / "copies" / plan.ident,
             settings=self.runtime.settings(plan.profile),
         )

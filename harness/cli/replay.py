@@ -22,7 +22,6 @@ from harness.plan import arg_of
 from harness.runtime import Kind, RuntimeUnavailableError
 from harness.scenario import Case
 from harness.schedule import WAITING, Schedule, ScheduleError, parse
-from harness.site import Lot
 from harness.store import Store
 from harness.suite import case, default_case
 from harness.sweep import Request, Target, slug
@@ -118,9 +117,8 @@ def replay(
         one = column(
             bench_, reference, runtime, request, store, Screen(store, quiet=True), threading.Event()
         )
-        lot = Lot(bench_.site, runtime.name, one.server_runner)
         try:
-            with runtime.start(lot, profile) as one.backend:
+            with runtime.start(one.lot, profile) as one.backend:
                 for server in one.backend.servers:
                     server.ready(Deadline.after(READY_S))
                 for fault_name in names[: len(wanted.stages)]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ import click
 
 from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
 from harness.cli.screen import Screen
+from harness.effects import Guard
 from harness.known import listed, read
 from harness.runtime import Runtime, RuntimeUnavailableError
 from harness.situations import entries, lines
 from harness.store import Store
 from harness.suite import columns, situations, targets
 from harness.summary import Cell, cells, exit_code
-from harness.sweep import SAMPLE, Column, Request
+from harness.sweep import SAMPLE, Column, Request, Target
 from harness.trial import StoppedError
 
 
@@ -38,8 +40,9 @@ def column(
     store: Store,
     screen: Screen,
     stop: threading.Event,
+    lane: str = "",
 ) -> Column:
-    """Return the column of a runtime; controls are swept to depth 1 only."""
+    """Return the column of a runtime, or one of its lanes."""
     return Column(
         runtime=runtime,
         reference=reference,
@@ -48,12 +51,31 @@ def column(
         world=bench_.world,
         site=bench_.site,
         make_runner=bench_.for_trials(),
-        server_runner=bench_.runner(store.path / "servers" / runtime.name),
+        server_runner=bench_.runner(store.path / "servers" / f"{runtime.name}{lane}"),
         listener=screen,
         secret=bench_.secret,
         stop=stop,
+        lane=lane,
         depth=request.depth,
     )
+
+
+def lanes(found: Mapping[str, Runtime], request: Request) -> list[tuple[str, Runtime, Request]]:
+    """Return what is swept side by side: each runtime with each world, the slowest to settle first.
+
+    What takes long is waiting, not work: timers of one engine for the dead of one case need not
+    wait for those of another.  The cells of one world stay together, in their order.
+    """
+    worlds: dict[tuple[str, Guard], list[Target]] = {}
+    for target in request.targets:
+        worlds.setdefault((target.case.id, target.guard), []).append(target)
+    requests = [replace(request, targets=tuple(group)) for group in worlds.values()]
+
+    def settles_s(item: tuple[str, Runtime]) -> float:
+        return float(item[1].settings(request.profile)["settle_s"])  # type: ignore[arg-type]
+
+    ordered = sorted(found.items(), key=settles_s, reverse=True)
+    return [(*item, one) for item in ordered for one in requests]
 
 
 def describe(reference: str, runtime: Runtime, profile: str) -> dict[str, Any]:
@@ -179,7 +201,7 @@ def _latest(results: Path, resume: str) -> Store:
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="Runtimes at the same time.",
+    help="Columns at the same time: a runtime with one world each.",
 )
 @click.option(
     "--controls/--no-controls",
@@ -287,7 +309,8 @@ def _sweep(
             with stopping(stop), bench() as bench_, screen.progress:
                 store.reindex()
                 swept += (
-                    column(bench_, *item, request, store, screen, stop) for item in found.items()
+                    column(bench_, *item, store, screen, stop, f"-{number}")
+                    for number, item in enumerate(lanes(found, request), 1)
                 )
                 sweep_all(swept, jobs, stop)
         except KeyboardInterrupt:
@@ -329,7 +352,7 @@ def _conclude(
         click.echo(json.dumps(document(store, measured), indent=1))
         return code
     proved = [row for cell in measured for row in cell.rows]
-    named, names = facts.get("situations", ()), [one.runtime.name for one in swept]
+    named, names = facts.get("situations", ()), list(dict.fromkeys(c.runtime.name for c in swept))
     for text in lines(entries(named, names, proved, screen.skips)):
         screen.say(text)
     singles = sum(row["mode"] == "single" for row in rows)

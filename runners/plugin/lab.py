@@ -19,7 +19,6 @@ from harness.known import listed
 from harness.process import ProcessError
 from harness.rpc import RpcError
 from harness.runtime import Runtime, RuntimeUnavailableError
-from harness.site import Lot
 from harness.store import Store
 from harness.summary import Cell, cells, exit_code
 from harness.sweep import Column, Request, Target
@@ -200,8 +199,7 @@ class Lab:
             desk.bench, reference, runtime, request, desk.store, desk.screen, threading.Event()
         )
         with ExitStack() as stack:
-            lot = Lot(desk.bench.site, runtime.name, one.server_runner)
-            one.backend = stack.enter_context(runtime.start(lot, self._profile))
+            one.backend = stack.enter_context(runtime.start(one.lot, self._profile))
             for server in one.backend.servers:
                 server.ready(Deadline.after(READY_S))
             self._running = stack.pop_all()

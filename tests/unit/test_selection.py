@@ -41,21 +41,21 @@ def test_every_exact_violation_is_proved() -> None:
 
 
 @pytest.mark.parametrize(
-    "more",
+    ("more", "most"),
     [
-        pytest.param({"exact": False}, id="races decide"),
-        pytest.param({"depth": 2}, id="a second fault"),
-        pytest.param({"end": "running"}, id="never ends"),
-        pytest.param({"end": "running", "surprising": True}, id="never ends, unpredicted"),
+        pytest.param({"exact": False}, 2, id="races decide"),
+        pytest.param({"depth": 2}, 2, id="a second fault"),
+        pytest.param({"end": "running"}, 1, id="never ends"),
+        pytest.param({"end": "running", "surprising": True}, 1, id="never ends, unpredicted"),
     ],
 )
-def test_of_many_alike_a_sample_of_each_kind(more: dict[str, Any]) -> None:
+def test_of_many_alike_a_sample_of_each_kind(more: dict[str, Any], most: int) -> None:
     """Each set of violated oracles is a kind of its own, and none is left out."""
     rows = [row(step, "duplicate_effect", **more) for step in STEPS[:5]]
     rows += [row(step, "ghost_running", **more) for step in STEPS[5:10]]
     rows += [row(STEPS[10], "lost_effect", **more)]
     found = proved(rows)
-    assert [2, 2, 1] == [
+    assert [most, most, 1] == [
         len(found & set(STEPS[:5])),
         len(found & set(STEPS[5:10])),
         len(found & set(STEPS[10:])),
