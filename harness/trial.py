@@ -32,6 +32,11 @@ __all__ = ["READY_S", "StoppedError", "Trial"]
 
 HOLD_S = 60.0
 LOOK_ALL = 6
+"""Everyone is asked for in each such round of a wait."""
+BRISK_S = 2.0
+"""How long after the last movement a run that should have ended is asked for in each round."""
+LATE = 0.05
+"""By which part of the idle time an end may be seen too late."""
 LISTED_S = 5.0
 WATCH_S = 0.8
 """How long a woken zombie must be silent to count as done."""
@@ -62,6 +67,26 @@ class Stillness:
 
 
 @dataclass(slots=True)
+class Looks:
+    """When to ask the runtime: often while things move, ever less often while nothing does.
+
+    To be asked for hundreds of runs is work for an engine that may be about to recover.
+    """
+
+    moved_s: Callable[[], float]
+    every_s: float
+    last_s: float = 0.0
+
+    def due(self) -> tuple[bool, bool]:
+        """Say whether to ask for everyone, and whether anything has moved lately."""
+        now_s = time.monotonic()
+        idle_s = now_s - self.moved_s()
+        due = now_s - self.last_s >= max(self.every_s, idle_s * LATE)
+        self.last_s = now_s if due else self.last_s
+        return due, idle_s < BRISK_S
+
+
+@dataclass(slots=True)
 class Trial:
     """A live trial on a scene."""
 
@@ -82,6 +107,11 @@ class Trial:
     def plan(self) -> Plan:
         """Return what is run."""
         return self.scene.plan
+
+    @property
+    def poll_s(self) -> float:
+        """Return how often a wait looks at what it has (seconds)."""
+        return 0.1 if self.plan.batch else 0.03
 
     def prepare(self) -> None:
         """Open a cell for each run, compute its ideal, and arm its points."""
@@ -199,7 +229,7 @@ class Trial:
             predicate,
             Patience(idle_s, self.scene.watch.moved_s),
             reason,
-            poll_s=0.1 if self.plan.batch else 0.03,
+            poll_s=self.poll_s,
             # A batch moves all the time: looking after each event would cost more than it tells.
             changed=None if self.plan.batch else self.scene.history.changed,
         )
@@ -212,18 +242,16 @@ class Trial:
         """
         scene, sight = self.scene, self.sight
         runs = [*scene.runs, *scene.bystanders, *scene.queued]
-        round_, still = 0, Stillness()
+        looks, still = Looks(scene.watch.moved_s, LOOK_ALL * self.poll_s), Stillness()
 
         def settled() -> bool:
-            nonlocal round_
-            round_ += 1
             if self.stop.is_set():
                 raise StoppedError
             self.signal()
             family = [*runs, *sight.children(runs)]
             left = [run for run in family if not sight.ended(run)]
-            everyone = round_ % LOOK_ALL == 0
-            sight.look([run for run in left if everyone or sight.done(run)])
+            everyone, brisk = looks.due()
+            sight.look([run for run in left if everyone or (brisk and sight.done(run))])
             for run in left:
                 if sight.ended(run):
                     sight.note(run)

@@ -1,4 +1,4 @@
-"""A runtime that says nothing moves is taken at its word, when it has said so long enough."""
+"""How long a trial waits, and how often it asks while it does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from harness import trial
 from harness.runtime import RunView
-from harness.trial import STILL_S, Stillness
+from harness.trial import STILL_S, Looks, Stillness
 
 
 STILL = RunView(run="r", status="running", moves="no")
@@ -49,3 +49,24 @@ def test_one_that_may_move_starts_it_anew(clock: list[float], other: RunView | N
     assert not still.of([STILL])
     clock[0] += 0.2
     assert still.of([STILL])
+
+
+def test_the_runtime_is_asked_less_often_while_nothing_moves(clock: list[float]) -> None:
+    """Each second at first, each three after a minute, and at once again when something moves."""
+    moved = [clock[0]]
+    looks = Looks(lambda: moved[0], 1.0)
+
+    def asked(for_s: int) -> int:
+        found = 0
+        for _ in range(for_s * 10):
+            clock[0] += 0.1
+            found += looks.due()[0]
+        return found
+
+    assert asked(10) in {9, 10}
+    asked(50)
+    assert asked(30) in {6, 7, 8, 9}
+    assert (False, False) == looks.due()
+    moved[0] = clock[0]
+    assert looks.due()[1]
+    assert asked(10) in {9, 10}
