@@ -61,10 +61,10 @@ def column(
 
 
 def lanes(found: Mapping[str, Runtime], request: Request) -> list[tuple[str, Runtime, Request]]:
-    """Return what is swept side by side: each runtime with each world, the slowest to settle first.
+    """Return what is swept side by side: each world on each runtime, the slowest to settle first.
 
-    What takes long is waiting, not work: timers of one engine for the dead of one case need not
-    wait for those of another.  The cells of one world stay together, in their order.
+    Where one engine waits for its timers others can work, and it is not asked to work against
+    itself.  The cells of one world stay together, in their order.
     """
     worlds: dict[tuple[str, Guard], list[Target]] = {}
     for target in request.targets:
@@ -75,7 +75,7 @@ def lanes(found: Mapping[str, Runtime], request: Request) -> list[tuple[str, Run
         return float(item[1].settings(request.profile)["settle_s"])  # type: ignore[arg-type]
 
     ordered = sorted(found.items(), key=settles_s, reverse=True)
-    return [(*item, one) for item in ordered for one in requests]
+    return [(*item, one) for one in requests for item in ordered]
 
 
 def describe(reference: str, runtime: Runtime, profile: str) -> dict[str, Any]:
