@@ -1,0 +1,1 @@
+"""The effect log: what became true of each run, in an order that nobody can change unseen."""

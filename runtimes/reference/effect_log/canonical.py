@@ -1,0 +1,72 @@
+"""One text for one value, so that its hash means something.
+
+UTF-8, keys sorted, no spaces, whole numbers only: a float has many texts, and two parsers need
+not agree on its value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import orjson
+
+from harness.effects import Json
+
+
+class CanonicalError(ValueError):
+    """A value has no canonical text; the message says where."""
+
+
+def canonical(value: Json) -> bytes:
+    """Return the text of a value.
+
+    Raises:
+        CanonicalError: it has a float, a number beyond 64 bits, text that is not Unicode, or
+            something that JSON does not have.
+
+    """
+    _check(value, "$")
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        msg = f"no canonical text: {error}"
+        raise CanonicalError(msg) from error
+
+
+def digest(value: Json) -> str:
+    """Return the SHA-256 of a value's text (hex); raises as ``canonical`` does."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def parse(text: bytes) -> Json:
+    """Return the value of a canonical text.
+
+    Raises:
+        CanonicalError: it is not JSON, or not the text that ``canonical`` gives its value.
+
+    """
+    try:
+        value: Json = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        msg = f"not JSON: {error}"
+        raise CanonicalError(msg) from error
+    if canonical(value) != text:
+        msg = "not canonical: keys out of order, twice, or a text of another form"
+        raise CanonicalError(msg)
+    return value
+
+
+def _check(value: object, where: str) -> None:
+    kind = type(value)
+    if kind is dict:
+        for key, inner in value.items():  # type: ignore[attr-defined]
+            if type(key) is not str:
+                msg = f"{where}: the key {key!r} is not text"
+                raise CanonicalError(msg)
+            _check(inner, f"{where}.{key}")
+    elif kind is list:
+        for index, inner in enumerate(value):  # type: ignore[arg-type]
+            _check(inner, f"{where}[{index}]")
+    elif value is not None and kind not in {str, int, bool}:
+        msg = f"{where}: {kind.__name__} {value!r} has no canonical text; whole numbers and text do"
+        raise CanonicalError(msg)

@@ -1,0 +1,304 @@
+"""What a run's records say together: what is done, what is in doubt, who holds it.
+
+The same rules that read a log say what may be written to it.  A record that contradicts those
+before it is refused, whoever asks: that is what makes the log worth believing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from harness.effects import Json
+from runtimes.reference.effect_log.errors import ConflictError, ContradictionError
+from runtimes.reference.effect_log.records import (
+    Cancel,
+    Completion,
+    Decision,
+    Entry,
+    Intent,
+    Lease,
+    Outcome,
+    Plan,
+    Read,
+    Record,
+    Resolution,
+    Revoke,
+    Summary,
+    Terminal,
+    Verdict,
+    made,
+    plain,
+)
+
+
+class Standing(StrEnum):
+    """What is known of an effect that was ever tried."""
+
+    DONE = "done"
+    NOT_DONE = "not done"
+    IN_DOUBT = "in doubt"
+    UNKNOWN = "unknown"
+    """It was in doubt, and only a human can tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """An effect, from its latest intent on."""
+
+    intent: Intent
+    completion: Completion | None = None
+    resolution: Resolution | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """Return what is known of it."""
+        if self.completion:
+            done = self.completion.outcome in {Outcome.OK, Outcome.FAILED_AFTER}
+            return Standing.DONE if done else Standing.NOT_DONE
+        if self.resolution is None:
+            return Standing.IN_DOUBT
+        return {
+            Verdict.APPLIED: Standing.DONE,
+            Verdict.ABSENT: Standing.NOT_DONE,
+            Verdict.UNKNOWN: Standing.UNKNOWN,
+        }[self.resolution.verdict]
+
+
+@dataclass(slots=True)
+class Facts:
+    """All that is known of one run; slots are the plan's own names of what it does."""
+
+    epoch: int = 0
+    holder: str = ""
+    claim: str = ""
+    plan: Plan | None = None
+    reads: dict[str, tuple[int, Read]] = field(default_factory=dict)
+    """With the number of the record."""
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    effects: dict[str, Tried] = field(default_factory=dict)
+    revoked: set[str] = field(default_factory=set)
+    cancel: Cancel | None = None
+    terminal: Terminal | None = None
+
+    @property
+    def plan_epoch(self) -> int:
+        """Return the number of the plan; 0 before the first."""
+        return self.plan.plan_epoch if self.plan else 0
+
+    @property
+    def unresolved(self) -> list[str]:
+        """Return the slots of which nobody knows yet whether they were done."""
+        open_ = {Standing.IN_DOUBT, Standing.UNKNOWN}
+        return [slot for slot, tried in self.effects.items() if tried.standing in open_]
+
+    def add(self, entry: Entry) -> None:
+        """Take a record in.
+
+        Raises:
+            ConflictError: another request stands in its slot.
+            ContradictionError: the records before it rule it out.
+
+        """
+        record = entry.record
+        if isinstance(record, Lease):
+            _hold(record.epoch == self.epoch + 1, f"epoch {record.epoch} after {self.epoch}")
+        else:
+            _hold(self.epoch > 0, "nobody holds the run")
+        epoch = record.epoch if isinstance(record, Lease) else self.epoch
+        _hold(entry.epoch == epoch, f"written in epoch {entry.epoch}, the run is in {epoch}")
+        if self.terminal:
+            late = isinstance(record, Lease | Resolution | Revoke | Summary)
+            _hold(late, f"the run is {self.terminal.status} already")
+        TAKES[type(record)](self, entry.seq, record)
+
+    def copy(self) -> Facts:
+        """Return the same facts, to which others may be added."""
+        return replace(
+            self,
+            reads=dict(self.reads),
+            decisions=dict(self.decisions),
+            effects=dict(self.effects),
+            revoked=set(self.revoked),
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return everything as a JSON object, for a summary."""
+        return {
+            "epoch": self.epoch,
+            "holder": self.holder,
+            "claim": self.claim,
+            "plan": plain(self.plan) if self.plan else None,
+            "reads": {slot: [seq, plain(read)] for slot, (seq, read) in self.reads.items()},
+            "decisions": {slot: plain(decision) for slot, decision in self.decisions.items()},
+            "effects": {
+                slot: {
+                    "intent": plain(tried.intent),
+                    "completion": plain(tried.completion) if tried.completion else None,
+                    "resolution": plain(tried.resolution) if tried.resolution else None,
+                }
+                for slot, tried in self.effects.items()
+            },
+            "revoked": [*sorted(self.revoked)],
+            "cancel": plain(self.cancel) if self.cancel else None,
+            "terminal": plain(self.terminal) if self.terminal else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Facts:
+        """Return what ``to_json`` gave.
+
+        Raises:
+            VersionError: another version wrote it.
+
+        """
+
+        def maybe(kind: type[Any], value: Any) -> Any:  # noqa: ANN401 - any of the records
+            return None if value is None else made(kind, value)
+
+        return cls(
+            epoch=data["epoch"],
+            holder=data["holder"],
+            claim=data["claim"],
+            plan=maybe(Plan, data["plan"]),
+            reads={slot: (seq, made(Read, read)) for slot, (seq, read) in data["reads"].items()},
+            decisions={slot: made(Decision, one) for slot, one in data["decisions"].items()},
+            effects={
+                slot: Tried(
+                    intent=made(Intent, one["intent"]),
+                    completion=maybe(Completion, one["completion"]),
+                    resolution=maybe(Resolution, one["resolution"]),
+                )
+                for slot, one in data["effects"].items()
+            },
+            revoked=set(data["revoked"]),
+            cancel=maybe(Cancel, data["cancel"]),
+            terminal=maybe(Terminal, data["terminal"]),
+        )
+
+
+def _hold(rule: bool, why: str) -> None:
+    if not rule:
+        raise ContradictionError(why)
+
+
+def _lease(facts: Facts, seq: int, record: Lease) -> None:
+    del seq
+    facts.epoch, facts.holder, facts.claim = record.epoch, record.holder, record.claim
+
+
+def _plan(facts: Facts, seq: int, record: Plan) -> None:
+    del seq
+    _hold(
+        record.plan_epoch == facts.plan_epoch + 1,
+        f"plan {record.plan_epoch} after {facts.plan_epoch}",
+    )
+    seen = {number for number, _ in facts.reads.values()}
+    for premise in record.premises:
+        _hold(premise.read_seq in seen, f"premise {premise.resource} rests on no sealed read")
+    facts.plan = record
+
+
+def _read(facts: Facts, seq: int, record: Read) -> None:
+    _hold(record.slot not in facts.reads, f"{record.slot} is sealed already")
+    facts.reads[record.slot] = (seq, record)
+
+
+def _decision(facts: Facts, seq: int, record: Decision) -> None:
+    del seq
+    _hold(record.slot not in facts.decisions, f"{record.slot} is decided already")
+    facts.decisions[record.slot] = record
+
+
+def _intent(facts: Facts, seq: int, record: Intent) -> None:
+    del seq
+    slot, tried = record.slot, facts.effects.get(record.slot)
+    if tried and record.fingerprint != tried.intent.fingerprint:
+        msg = (
+            f"CONFLICT: {slot} was {tried.intent.op} on {tried.intent.target} "
+            f"({tried.intent.fingerprint[:12]}), is now {record.op} on {record.target} "
+            f"({record.fingerprint[:12]}); fork the plan, or refuse"
+        )
+        raise ConflictError(msg)
+    _hold(facts.cancel is None, "the run is cancelled")
+    _hold(record.capability not in facts.revoked, f"capability {record.capability} is revoked")
+    _hold(
+        record.plan_epoch == facts.plan_epoch,
+        f"it is of plan {record.plan_epoch}, the run follows plan {facts.plan_epoch}",
+    )
+    _hold(record.attempt == (tried.intent.attempt + 1 if tried else 1), "attempts have no gaps")
+    if tried:
+        _hold(record.effect_id == tried.intent.effect_id, f"{slot} has another effect id")
+        _hold(record.key == tried.intent.key, f"{slot} has another key")
+        standing, again = tried.standing, bool(record.key) or not record.effect.once
+        _hold(standing not in {Standing.DONE, Standing.UNKNOWN}, f"{slot} is {standing}")
+        _hold(standing is not Standing.IN_DOUBT or again, f"{slot} is in doubt, and has no key")
+    facts.effects[slot] = Tried(intent=record)
+
+
+def _tried(facts: Facts, record: Completion | Resolution) -> Tried:
+    tried = facts.effects.get(record.slot)
+    if tried is None or tried.intent.effect_id != record.effect_id:
+        msg = f"{record.slot} has no intent of effect {record.effect_id}"
+        raise ContradictionError(msg)
+    return tried
+
+
+def _completion(facts: Facts, seq: int, record: Completion) -> None:
+    del seq
+    tried = _tried(facts, record)
+    _hold(tried.standing is Standing.IN_DOUBT, f"{record.slot} is {tried.standing} already")
+    _hold(record.attempt == tried.intent.attempt, f"{record.slot} is at attempt {record.attempt}")
+    _hold(record.request_hash == tried.intent.request_hash, "it answers another request")
+    facts.effects[record.slot] = replace(tried, completion=record)
+
+
+def _resolution(facts: Facts, seq: int, record: Resolution) -> None:
+    del seq
+    tried = _tried(facts, record)
+    open_ = {Standing.IN_DOUBT, Standing.UNKNOWN}
+    _hold(tried.standing in open_, f"{record.slot} is {tried.standing} already")
+    _hold(
+        record.authoritative or record.verdict is Verdict.UNKNOWN,
+        f"{record.verdict} needs evidence that is authoritative",
+    )
+    facts.effects[record.slot] = replace(tried, resolution=record)
+
+
+def _revoke(facts: Facts, seq: int, record: Revoke) -> None:
+    del seq
+    facts.revoked.update(record.capabilities)
+
+
+def _cancel(facts: Facts, seq: int, record: Cancel) -> None:
+    del seq
+    _hold(facts.cancel is None, "the run is cancelled already")
+    facts.cancel = record
+
+
+def _terminal(facts: Facts, seq: int, record: Terminal) -> None:
+    del seq
+    _hold(not facts.unresolved, f"{', '.join(facts.unresolved)}: nobody knows whether it is done")
+    facts.terminal = record
+
+
+def _summary(facts: Facts, seq: int, record: Summary) -> None:
+    del seq
+    _hold(record.facts == facts.to_json(), "the summary is not of the records before it")
+
+
+TAKES: Mapping[type[Record], Callable[[Facts, int, Any], None]] = {
+    Lease: _lease,
+    Plan: _plan,
+    Read: _read,
+    Decision: _decision,
+    Intent: _intent,
+    Completion: _completion,
+    Resolution: _resolution,
+    Revoke: _revoke,
+    Cancel: _cancel,
+    Terminal: _terminal,
+    Summary: _summary,
+}

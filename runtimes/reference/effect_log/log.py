@@ -1,0 +1,209 @@
+"""Writing: records of many runs go to the store together, and nobody goes on before his are there.
+
+One writer commits for all.  What comes while nobody looks is committed in one transaction, so that
+many runs share a sync.  A run's own records keep their order, and one that failed takes those
+after it along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from runtimes.reference.effect_log.anchor import Anchor, Head
+from runtimes.reference.effect_log.canonical import canonical
+from runtimes.reference.effect_log.chain import Row, seal
+from runtimes.reference.effect_log.errors import DoubtError, EffectLogError, FencedError
+from runtimes.reference.effect_log.facts import Facts
+from runtimes.reference.effect_log.reading import recover
+from runtimes.reference.effect_log.records import Entry, Lease, Record, Summary
+from runtimes.reference.effect_log.store import Store
+
+
+def wall_ms() -> int:
+    """Return the time for people (milliseconds since 1970)."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was acknowledged: the last record and its hash (hex)."""
+
+    run: str
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Records of a run that are not yet durable."""
+
+    log: RunLog
+    entries: Sequence[Entry]
+    rows: Sequence[Row]
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class EffectLog:
+    """A store with its anchor, for one writer of this process; ``actor`` is its name."""
+
+    store: Store
+    anchor: Anchor
+    actor: str
+    clock_ms: Callable[[], int] = wall_ms
+    commits: int = 0
+    _waiting: list[Waiting] = field(default_factory=list)
+    _closed: bool = False
+
+    def open(self, run: str) -> RunLog:
+        """Read a run, verified; it may be a new one.
+
+        Raises:
+            DamagedError: an acknowledged record is missing or not as it was written.
+            VersionError: a later version wrote it.
+
+        """
+        found = recover(self.store, self.anchor, run)
+        return RunLog(self, run, found.facts, found.head)
+
+    def close(self) -> None:
+        """End, once; what waits is not written."""
+        if self._closed:
+            return
+        self._closed = True
+        self._fail([*self._waiting], FencedError("the log was closed; nothing was written"))
+        self._waiting.clear()
+        self.anchor.close()
+        self.store.close()
+
+    def _write(self, waiting: Waiting) -> None:
+        """Commit soon, with whatever else comes by then."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._commit)
+        self._waiting.append(waiting)
+
+    def _commit(self) -> None:
+        group, self._waiting = self._waiting, []
+        if not group:
+            return
+        try:
+            self._append(group)
+        except FencedError as error:
+            if len(group) == 1:
+                self._fail(group, error)
+                return
+            for one in group:  # one of them: the others are not to suffer from it
+                if not one.done.done():
+                    self._alone(one)
+        except EffectLogError as error:
+            self._fail(group, error)
+
+    def _alone(self, one: Waiting) -> None:
+        try:
+            self._append([one])
+        except EffectLogError as error:
+            self._fail([one], error)
+
+    def _append(self, group: Sequence[Waiting]) -> None:
+        rows = [row for one in group for row in one.rows]
+        self.store.append(rows)
+        self.commits += 1
+        with suppress(OSError):  # the log stands without it, only its check is weaker
+            self.anchor.note(rows)
+        for one in group:
+            one.log.took(one.entries, one.rows)
+            if not one.done.cancelled():
+                one.done.set_result(None)
+
+    def _fail(self, group: Sequence[Waiting], error: EffectLogError) -> None:
+        for one in group:
+            later = [other for other in self._waiting if other.log is one.log]
+            self._waiting = [other for other in self._waiting if other.log is not one.log]
+            one.log.lost(error)
+            for lost in (one, *later, *(other for other in group if other.log is one.log)):
+                if not lost.done.done():
+                    lost.done.set_exception(error)
+
+
+@dataclass(slots=True)
+class RunLog:
+    """The log of one run in the hands of its writer; ``facts`` are durable, all of them."""
+
+    log: EffectLog
+    run: str
+    facts: Facts
+    head: Head
+    _ahead: Facts = field(init=False)
+    _tip: Head = field(init=False)
+    _dead: EffectLogError | None = None
+
+    def __post_init__(self) -> None:
+        """Begin where the log ends."""
+        self._ahead, self._tip = self.facts.copy(), self.head
+
+    async def append(self, *records: Record) -> Receipt:
+        """Write records, all or none, and return once they are durable.
+
+        Raises:
+            ConflictError: another request stands in the slot; nothing was written.
+            ContradictionError: the log rules one of them out; nothing was written.
+            CanonicalError: one of them has no canonical text; nothing was written.
+            FencedError: somebody else holds the run; nothing was written.
+            NotWrittenError: nothing was written; it may be tried again.
+            DoubtError: it cannot be told whether they were; the run must be opened anew.
+
+        """
+        if self._dead:
+            raise self._dead
+        ahead, tip = self._ahead.copy(), self._tip
+        entries, rows = [], []
+        for record in records:
+            epoch = record.epoch if isinstance(record, Lease) else ahead.epoch
+            entry = Entry(
+                run=self.run,
+                seq=tip.seq + 1,
+                epoch=epoch,
+                actor=self.log.actor,
+                wall_ms=self.log.clock_ms(),
+                mono_ns=time.monotonic_ns(),
+                record=record,
+            )
+            ahead.add(entry)
+            row = seal(self.run, entry.seq, canonical(entry.to_json()), tip.hash)
+            tip = Head(row.seq, row.hash)
+            entries.append(entry)
+            rows.append(row)
+        self._ahead, self._tip = ahead, tip
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.log._write(Waiting(self, entries, rows, done))  # noqa: SLF001 - two halves of one
+        await done
+        return Receipt(self.run, tip.seq, tip.hash.hex())
+
+    async def compact(self) -> Receipt:
+        """Write what still matters as one record, and drop those before it.
+
+        Raises:
+            EffectLogError: as ``append`` does; the records stay.
+
+        """
+        summary = Summary(prev=self._tip.hash.hex(), facts=self._ahead.to_json())
+        receipt = await self.append(summary)
+        self.log.store.drop(self.run, receipt.seq)
+        return receipt
+
+    def took(self, entries: Sequence[Entry], rows: Sequence[Row]) -> None:
+        """Take in what is durable now."""
+        for entry in entries:
+            self.facts.add(entry)
+        self.head = Head(rows[-1].seq, rows[-1].hash)
+
+    def lost(self, error: EffectLogError) -> None:
+        """Go back to what is durable; after a doubt, or fenced, for good."""
+        self._ahead, self._tip = self.facts.copy(), self.head
+        if isinstance(error, FencedError | DoubtError):
+            self._dead = error

@@ -1,0 +1,164 @@
+"""Rows in a SQLite file, each commit synced: the embedded default."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtimes.reference.effect_log.chain import FORMAT, Row
+from runtimes.reference.effect_log.errors import (
+    DamagedError,
+    DoubtError,
+    FencedError,
+    NotWrittenError,
+    VersionError,
+)
+
+
+APPLICATION = 0x42414B45
+"""``BAKE``: the file says what it is."""
+BUSY_S = 5.0
+SCHEMA = """
+create table log (
+  run text not null, seq integer not null, data blob not null, crc integer not null,
+  hash blob not null, primary key (run, seq)
+) strict, without rowid;
+create table blob (hash text primary key, data blob not null) strict, without rowid;
+"""
+WHOLE = {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_TOOBIG"}
+"""Errors after which SQLite has rolled back: nothing of the transaction is there."""
+
+
+class SqliteStore:
+    """A file; ``with`` nothing else at it but other stores like this one."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or begin it.
+
+        Raises:
+            DamagedError: it is no such file, or cannot be read.
+            VersionError: another version wrote it.
+            NotWrittenError: it cannot be begun.
+
+        """
+        self._path = path
+        with self._reading():
+            self._sql = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        try:
+            self._begin()
+        except BaseException:
+            self._sql.close()
+            raise
+
+    def _begin(self) -> None:
+        with self._reading():
+            self._sql.execute("pragma journal_mode = wal")
+            self._sql.execute("pragma synchronous = full")
+            self._sql.execute("pragma trusted_schema = off")
+            (app,), (version,) = (
+                self._sql.execute(f"pragma {name}").fetchone()
+                for name in ("application_id", "user_version")
+            )
+            tables = [row[0] for row in self._sql.execute("select name from sqlite_schema")]
+        if not tables and not app:
+            with self._writing():
+                self._sql.executescript(
+                    f"begin immediate; {SCHEMA} pragma application_id = {APPLICATION};"
+                    f"pragma user_version = {FORMAT}; commit;"
+                )
+            return
+        if app != APPLICATION or not {"log", "blob"} <= set(tables):
+            msg = f"{self._path} is no effect log of bakeoff"
+            raise DamagedError(msg)
+        if version != FORMAT:
+            msg = f"{self._path} is of version {version}; this is for version {FORMAT}"
+            raise VersionError(msg)
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows, all or none."""
+        with self._writing():
+            self._sql.execute("begin immediate")
+            self._sql.executemany(
+                "insert into log values (?, ?, ?, ?, ?)",
+                [(row.run, row.seq, row.data, row.crc, row.hash) for row in rows],
+            )
+            self._sql.execute("commit")
+
+    def rows(self, run: str) -> Iterator[Row]:
+        """Yield the rows of a run in order."""
+        query = "select run, seq, data, crc, hash from log where run = ? order by seq"
+        with self._reading():
+            for row in self._sql.execute(query, (run,)):
+                yield Row(*row)
+
+    def runs(self) -> Sequence[str]:
+        """Return the runs that have rows, in order."""
+        with self._reading():
+            return [row[0] for row in self._sql.execute("select distinct run from log order by 1")]
+
+    def put(self, blob: bytes) -> str:
+        """Keep bytes."""
+        name = hashlib.sha256(blob).hexdigest()
+        with self._writing():
+            self._sql.execute("insert or ignore into blob values (?, ?)", (name, blob))
+        return name
+
+    def get(self, digest: str) -> bytes:
+        """Return kept bytes."""
+        with self._reading():
+            found = self._sql.execute("select data from blob where hash = ?", (digest,)).fetchone()
+        if found is None or hashlib.sha256(found[0]).hexdigest() != digest:
+            msg = f"blob {digest[:12]} is not what was kept"
+            raise DamagedError(msg)
+        return bytes(found[0])
+
+    def drop(self, run: str, before: int) -> None:
+        """Remove the rows of a run below a number."""
+        with self._writing():
+            self._sql.execute("delete from log where run = ? and seq < ?", (run, before))
+
+    def close(self) -> None:
+        """End; the file stays."""
+        self._sql.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError as error:
+            msg = f"{self._path} is closed: {error}"
+            raise NotWrittenError(msg) from error
+        except (sqlite3.Error, ValueError) as error:  # text that is none is a ValueError
+            msg = f"{self._path}: {error}"
+            raise DamagedError(msg) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+            rolled_back = self._roll_back()
+            if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
+                msg = "another writer was here first; nothing was written"
+                raise FencedError(msg) from error
+            if rolled_back and (name in WHOLE or isinstance(error, sqlite3.ProgrammingError)):
+                msg = f"{self._path}: {error} ({name}); nothing was written"
+                raise NotWrittenError(msg) from error
+            msg = f"{self._path}: {error} ({name}); what was being written may be there or not"
+            raise DoubtError(msg) from error
+
+    def _roll_back(self) -> bool:
+        """Say whether no transaction is open any more."""
+        try:
+            if self._sql.in_transaction:
+                self._sql.execute("rollback")
+        except sqlite3.ProgrammingError:
+            return True
+        except sqlite3.Error:
+            return False
+        return True
