@@ -15,6 +15,7 @@ from support.effects import LEASE, completion, intent, read, resolution, story
 
 from runtimes.reference.effect_log import anchor as anchors
 from runtimes.reference.effect_log.anchor import FileAnchor, ReadAnchor, heads
+from runtimes.reference.effect_log.canonical import CanonicalError
 from runtimes.reference.effect_log.chain import Row
 from runtimes.reference.effect_log.errors import (
     ConflictError,
@@ -29,7 +30,14 @@ from runtimes.reference.effect_log.errors import (
 from runtimes.reference.effect_log.folder import HEADS, LOG, effect_log
 from runtimes.reference.effect_log.log import EffectLog, RunLog
 from runtimes.reference.effect_log.reading import entries, recover
-from runtimes.reference.effect_log.records import Lease, Record, Summary, Terminal, Verdict
+from runtimes.reference.effect_log.records import (
+    Decision,
+    Lease,
+    Record,
+    Summary,
+    Terminal,
+    Verdict,
+)
 from runtimes.reference.effect_log.sqlite import SqliteStore
 
 
@@ -129,6 +137,8 @@ def test_what_contradicts_is_not_written(log: EffectLog) -> None:
         await run.append(LEASE)
         with pytest.raises(ContradictionError, match="zone is sealed already"):
             await run.append(notify, read("zone"), read("zone"))
+        with pytest.raises(CanonicalError):
+            await run.append(notify, Decision(slot="d", asked_hash="a", output=1.5))
         assert (1, {}) == (run.head.seq, run.facts.effects)
         await run.append(notify)
         with pytest.raises(ConflictError):
@@ -137,6 +147,25 @@ def test_what_contradicts_is_not_written(log: EffectLog) -> None:
 
     asyncio.run(all_())
     assert [LEASE, notify, completion(notify)] == said(log.store, "r1")  # type: ignore[arg-type]
+
+
+def test_a_refusal_forgets_nothing_that_is_on_its_way(log: EffectLog) -> None:
+    """What waits for the disk is known to the rules, also after another was refused."""
+    run, notify = log.open("r1"), intent("notify")
+
+    async def all_() -> None:
+        await run.append(LEASE)
+        waiting = asyncio.ensure_future(run.append(notify))
+        await asyncio.sleep(0)
+        with pytest.raises(ContradictionError):
+            await run.append(read("zone"), read("zone"))
+        with pytest.raises(ContradictionError, match="attempts have no gaps"):
+            await run.append(notify)
+        await waiting
+        await run.append(completion(notify))
+
+    asyncio.run(all_())
+    assert 3 == log.open("r1").head.seq
 
 
 def test_a_successor_fences(log: EffectLog, tmp_path: Path) -> None:

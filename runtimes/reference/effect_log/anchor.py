@@ -16,6 +16,7 @@ import zlib
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -103,7 +104,8 @@ class FileAnchor:
 
         """
         for row in rows:
-            self._heads[_key(row.run)] = self._unwritten[_key(row.run)] = Head(row.seq, row.hash)
+            key = _key(row.run)
+            self._heads[key] = self._unwritten[key] = Head(row.seq, row.hash)
         text = b"".join(_line(run, head) for run, head in self._unwritten.items())
         # Always from the end of the last whole line: a torn one is written over.
         if os.pwrite(self._file, text, self._end) < len(text):
@@ -154,6 +156,7 @@ def _line(run: bytes, head: Head) -> bytes:
     return line + CRC.pack(zlib.crc32(line, SEED))
 
 
+@lru_cache(maxsize=4096)
 def _key(run: str) -> bytes:
     return hashlib.sha256(run.encode()).digest()
 

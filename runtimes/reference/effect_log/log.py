@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from runtimes.reference.effect_log.anchor import Anchor, Head
-from runtimes.reference.effect_log.canonical import canonical
+from runtimes.reference.effect_log.canonical import CanonicalError, canonical
 from runtimes.reference.effect_log.chain import Row, seal
 from runtimes.reference.effect_log.errors import DoubtError, EffectLogError, FencedError
 from runtimes.reference.effect_log.facts import Facts
@@ -140,6 +140,8 @@ class RunLog:
     head: Head
     _ahead: Facts = field(init=False)
     _tip: Head = field(init=False)
+    _pending: list[Entry] = field(default_factory=list)
+    """Given to the writer, and not yet durable."""
     _dead: EffectLogError | None = None
 
     def __post_init__(self) -> None:
@@ -160,29 +162,42 @@ class RunLog:
         """
         if self._dead:
             raise self._dead
-        ahead, tip = self._ahead.copy(), self._tip
-        entries, rows = [], []
-        for record in records:
-            epoch = record.epoch if isinstance(record, Lease) else ahead.epoch
-            entry = Entry(
-                run=self.run,
-                seq=tip.seq + 1,
-                epoch=epoch,
-                actor=self.log.actor,
-                wall_ms=self.log.clock_ms(),
-                mono_ns=time.monotonic_ns(),
-                record=record,
-            )
-            ahead.add(entry)
-            row = seal(self.run, entry.seq, canonical(entry.to_json()), tip.hash)
-            tip = Head(row.seq, row.hash)
-            entries.append(entry)
-            rows.append(row)
-        self._ahead, self._tip = ahead, tip
+        tip, entries, rows = self._tip, [], []
+        try:
+            for record in records:
+                entry = self._entry(record, tip.seq + 1)
+                row = seal(self.run, entry.seq, canonical(entry.to_json()), tip.hash)
+                self._ahead.add(entry)
+                tip = Head(row.seq, row.hash)
+                entries.append(entry)
+                rows.append(row)
+        except (EffectLogError, CanonicalError):
+            self._step_back(len(entries))
+            raise
+        self._tip = tip
+        self._pending += entries
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.log._write(Waiting(self, entries, rows, done))  # noqa: SLF001 - two halves of one
         await done
         return Receipt(self.run, tip.seq, tip.hash.hex())
+
+    def _entry(self, record: Record, seq: int) -> Entry:
+        return Entry(
+            run=self.run,
+            seq=seq,
+            epoch=record.epoch if isinstance(record, Lease) else self._ahead.epoch,
+            actor=self.log.actor,
+            wall_ms=self.log.clock_ms(),
+            mono_ns=time.monotonic_ns(),
+            record=record,
+        )
+
+    def _step_back(self, taken: int) -> None:
+        """Forget the first records of some of which a later one was refused."""
+        if taken:
+            self._ahead = self.facts.copy()
+            for entry in self._pending:
+                self._ahead.add(entry)
 
     async def compact(self) -> Receipt:
         """Write what still matters as one record, and drop those before it.
@@ -200,10 +215,12 @@ class RunLog:
         """Take in what is durable now."""
         for entry in entries:
             self.facts.add(entry)
+        del self._pending[: len(entries)]
         self.head = Head(rows[-1].seq, rows[-1].hash)
 
     def lost(self, error: EffectLogError) -> None:
         """Go back to what is durable; after a doubt, or fenced, for good."""
         self._ahead, self._tip = self.facts.copy(), self.head
+        self._pending.clear()
         if isinstance(error, FencedError | DoubtError):
             self._dead = error
