@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.effects import Effect, Tier
-from runtimes.reference.effect_log.canonical import canonical
 from runtimes.reference.effect_log.chain import SEED, genesis
 from runtimes.reference.effect_log.folder import effect_log
 from runtimes.reference.effect_log.log import RunLog
@@ -65,7 +64,7 @@ def size() -> int:
     """Return the bytes of such an intent in its place."""
     intent, _ = pair(1)
     entry = Entry(run="r", seq=1, epoch=1, actor="g", wall_ms=1, mono_ns=1, record=intent)
-    return len(canonical(entry.to_json()))
+    return len(entry.text())
 
 
 def raw(path: Path, times: int, data: bytes) -> float:
@@ -136,9 +135,9 @@ def main() -> None:
             compare(Path(name), width)
     intent, _ = pair(1)
     entry = Entry(run="r", seq=1, epoch=1, actor="g", wall_ms=1, mono_ns=1, record=intent)
-    data, prev = canonical(entry.to_json()), genesis("r")
+    data, prev = entry.text(), genesis("r")
     print("where the time goes, beside SQLite and the sync:")
-    part("encode", lambda: canonical(entry.to_json()))
+    part("encode", entry.text)
     part("checksum", lambda: zlib.crc32(data, SEED))
     part("chain", lambda: hashlib.sha256(prev + data).digest())
 

@@ -107,7 +107,16 @@ def headline(sheet: Sheet) -> Headline:
             f"Not enough is known: {unknown} of {count(total, 'schedule')} unknown (limit 2 %), "
             f"{judged:,} of {planned:,} planned were run. What is known: {_repeats(cells)}.",
         )
-    begun = "Every verdict is as predicted" if code == 0 else "As predicted so far (unfinished)"
+    failing = [cell for cell in sheet.cells if cell.known]
+    but = (
+        f" but {count(sum(cell.known for cell in failing), 'known failure')} "
+        f"({listed(_whom(failing))})"
+        if failing
+        else ""
+    )
+    begun = f"Every verdict{but} is as predicted"
+    if code != 0:
+        begun = f"As predicted so far{but} (unfinished)"
     left = f" ({unknown} of {total:,} unknown)" if unknown else ""
     return Headline(
         "clean" if not any(c.violated for c in cells if c.kind != CONTROL) else "predicted",

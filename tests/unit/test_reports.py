@@ -358,6 +358,17 @@ def test_the_headline_has_the_numbers(tmp_path):
     assert ["clean"] == [control.key for control in headline.controls(read)]
 
 
+def test_the_headline_names_known_failures(tmp_path):
+    """They are no verdict as predicted, though they fail no sweep."""
+    place = {name: row()[name] for name in ("runtime", "case", "guard", "fault")}
+    entry = {**place, "schedule": "*", "oracles": ["duplicate_effect"], "why": "it is told of"}
+    rows = [violated(surprising=True), row()]
+    read = sheet.read(store(tmp_path, rows, known=[entry]))
+    assert headline.headline(read).text.startswith(
+        "Every verdict but 1 known failure (acme) is as predicted: "
+    )
+
+
 def test_a_control_that_survives_makes_the_suite_invalid(tmp_path):
     """A predicted violation that did not occur is as wrong as an unpredicted one."""
     read = sheet.read(

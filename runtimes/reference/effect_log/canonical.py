@@ -33,6 +33,17 @@ def canonical(value: Json) -> bytes:
         raise CanonicalError(msg) from error
 
 
+def free(*values: Json) -> None:
+    """Hold values to what has a canonical text.
+
+    Raises:
+        CanonicalError: one of them has none.
+
+    """
+    for value in values:
+        _check(value, "$")
+
+
 def digest(value: Json) -> str:
     """Return the SHA-256 of a value's text (hex); raises as ``canonical`` does."""
     return hashlib.sha256(canonical(value)).hexdigest()

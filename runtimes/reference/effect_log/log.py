@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from runtimes.reference.effect_log.anchor import Anchor, Head
-from runtimes.reference.effect_log.canonical import CanonicalError, canonical
+from runtimes.reference.effect_log.canonical import CanonicalError
 from runtimes.reference.effect_log.chain import Row, seal
 from runtimes.reference.effect_log.errors import DoubtError, EffectLogError, FencedError
 from runtimes.reference.effect_log.facts import Facts
@@ -166,7 +166,7 @@ class RunLog:
         try:
             for record in records:
                 entry = self._entry(record, tip.seq + 1)
-                row = seal(self.run, entry.seq, canonical(entry.to_json()), tip.hash)
+                row = seal(self.run, entry.seq, entry.text(), tip.hash)
                 self._ahead.add(entry)
                 tip = Head(row.seq, row.hash)
                 entries.append(entry)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import orjson
+
 from runtimes.reference.effect_log.anchor import Head, Heads
-from runtimes.reference.effect_log.canonical import CanonicalError, parse
 from runtimes.reference.effect_log.chain import Row, check_follows, check_whole, genesis
 from runtimes.reference.effect_log.errors import ContradictionError, DamagedError
 from runtimes.reference.effect_log.facts import Facts
@@ -71,8 +72,8 @@ def recover(store: Store, anchor: Heads, run: str) -> Recovered:
 
 def _entry(row: Row) -> Entry:
     try:
-        data = parse(row.data)
-    except CanonicalError as error:
+        data = orjson.loads(row.data)
+    except orjson.JSONDecodeError as error:
         raise DamagedError.at(row.run, row.seq, str(error)) from error
     if not isinstance(data, dict):
         raise DamagedError.at(row.run, row.seq, "it is no object")

@@ -12,7 +12,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias, get_args, get_type_hints
 
+import orjson
+
 from harness.effects import Effect, Json, Tier
+from runtimes.reference.effect_log.canonical import CanonicalError, free
 from runtimes.reference.effect_log.errors import VersionError
 
 
@@ -247,22 +250,35 @@ class Entry:
     mono_ns: int
     record: Record
 
-    def to_json(self) -> dict[str, Json]:
-        """Return the entry as a JSON object."""
-        return {
+    def text(self) -> bytes:
+        """Return the entry as it is written: fields in their order, keys of free values sorted.
+
+        Raises:
+            CanonicalError: what the agent or a provider gave has no canonical text.
+
+        """
+        record: Any = self.record
+        for name in FREE.get(type(record).__name__, ()):
+            free(getattr(record, name))
+        whole = {
             "run": self.run,
             "seq": self.seq,
             "epoch": self.epoch,
             "actor": self.actor,
             "wall_ms": self.wall_ms,
             "mono_ns": self.mono_ns,
-            "kind": type(self.record).__name__.lower(),
-            "body": plain(self.record),
+            "kind": type(record).__name__.lower(),
+            "body": record,
         }
+        try:
+            return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError as error:
+            msg = f"no canonical text: {error}"
+            raise CanonicalError(msg) from error
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:
-        """Return what ``to_json`` gave.
+        """Return what ``text`` wrote.
 
         Raises:
             VersionError: a later version wrote it, or something else did.
@@ -328,6 +344,12 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     kind.__name__: tuple(field.name for field in fields(kind))
     for kind in (*KINDS.values(), Premise, Entry)
 }
+FREE: Mapping[str, tuple[str, ...]] = {
+    kind.__name__: tuple(field.name for field in fields(kind) if field.type == "Json")
+    for kind in KINDS.values()
+    if any(field.type == "Json" for field in fields(kind))
+}
+"""The fields whose values come from elsewhere."""
 HINTS: Mapping[str, Mapping[str, Any]] = {
     kind.__name__: get_type_hints(kind) for kind in (*KINDS.values(), Premise)
 }
