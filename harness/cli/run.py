@@ -10,9 +10,7 @@ import threading
 import time
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,14 @@ import click
 
 from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
 from harness.cli.screen import Screen
-from harness.effects import Guard
 from harness.known import listed, read
+from harness.lanes import lanes, sweep_all
 from harness.runtime import Runtime, RuntimeUnavailableError
 from harness.situations import entries, lines
 from harness.store import Store
 from harness.suite import columns, situations, targets
 from harness.summary import Cell, cells, exit_code
-from harness.sweep import SAMPLE, Column, Request, Target
-from harness.trial import StoppedError
+from harness.sweep import SAMPLE, Column, Request
 
 
 def column(
@@ -58,24 +55,6 @@ def column(
         lane=lane,
         depth=request.depth,
     )
-
-
-def lanes(found: Mapping[str, Runtime], request: Request) -> list[tuple[str, Runtime, Request]]:
-    """Return what is swept side by side: each world on each runtime, the slowest to settle first.
-
-    Where one engine waits for its timers others can work, and it is not asked to work against
-    itself.  The cells of one world stay together, in their order.
-    """
-    worlds: dict[tuple[str, Guard], list[Target]] = {}
-    for target in request.targets:
-        worlds.setdefault((target.case.id, target.guard), []).append(target)
-    requests = [replace(request, targets=tuple(group)) for group in worlds.values()]
-
-    def settles_s(item: tuple[str, Runtime]) -> float:
-        return float(item[1].settings(request.profile)["settle_s"])  # type: ignore[arg-type]
-
-    ordered = sorted(found.items(), key=settles_s, reverse=True)
-    return [(*item, one) for one in requests for item in ordered]
 
 
 def describe(reference: str, runtime: Runtime, profile: str) -> dict[str, Any]:
@@ -122,19 +101,6 @@ def stopping(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
     if interrupted.is_set():
         raise KeyboardInterrupt
-
-
-def sweep_all(columns: Sequence[Column], jobs: int, stop: threading.Event) -> None:
-    """Run columns side by side; the first error stops them all, and is raised."""
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures: list[Future[None]] = [pool.submit(column.run) for column in columns]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        if any(future.exception() for future in done):
-            stop.set()
-    for future in futures:
-        error = future.exception()
-        if error and not isinstance(error, StoppedError):
-            raise error
 
 
 def _latest(results: Path, resume: str) -> Store:
