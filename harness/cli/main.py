@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 
+from importlib.metadata import entry_points
+
 import click
 
 from harness.cli.compare import compare_command
@@ -66,6 +68,8 @@ for command in (
     load_command,
 ):
     cli.add_command(command)
+for point in sorted(entry_points(group="bakeoff.commands"), key=lambda point: point.name):
+    cli.add_command(point.load())
 
 
 def main() -> None:

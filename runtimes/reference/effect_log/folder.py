@@ -6,13 +6,31 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from runtimes.reference.effect_log.anchor import FileAnchor
+from runtimes.reference.effect_log.anchor import FileAnchor, Heads, ReadAnchor, heads
 from runtimes.reference.effect_log.errors import DamagedError
 from runtimes.reference.effect_log.log import EffectLog
 from runtimes.reference.effect_log.sqlite import SqliteStore
+from runtimes.reference.effect_log.store import Store
 
 
 LOG, HEADS = "effects.sqlite", "heads"
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[tuple[Store, Heads]]:
+    """Lend the log of a folder to who only reads, whoever writes it meanwhile.
+
+    Raises:
+        DamagedError: there is none, it cannot be read, or its heads are gone.
+        VersionError: another version wrote it.
+
+    """
+    for name in (LOG, HEADS):
+        if not (folder / name).exists():
+            msg = f"{folder} has no {name}"
+            raise DamagedError(msg)
+    with closing(SqliteStore(folder / LOG, only_read=True)) as store:
+        yield store, ReadAnchor(heads(folder / HEADS))
 
 
 @contextmanager

@@ -34,10 +34,10 @@ WHOLE = {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLI
 
 
 class SqliteStore:
-    """A file; ``with`` nothing else at it but other stores like this one."""
+    """A file, at which there are only stores like this one."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or begin it.
+    def __init__(self, path: Path, *, only_read: bool = False) -> None:
+        """Open the file, or begin it; ``only_read`` opens one that is there, whoever writes it.
 
         Raises:
             DamagedError: it is no such file, or cannot be read.
@@ -47,24 +47,31 @@ class SqliteStore:
         """
         self._path = path
         with self._reading():
-            self._sql = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+            mode = "ro" if only_read else "rwc"
+            self._sql = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=BUSY_S,
+                isolation_level=None,
+            )
         try:
-            self._begin()
+            self._begin(only_read=only_read)
         except BaseException:
             self._sql.close()
             raise
 
-    def _begin(self) -> None:
+    def _begin(self, *, only_read: bool) -> None:
         with self._reading():
-            self._sql.execute("pragma journal_mode = wal")
-            self._sql.execute("pragma synchronous = full")
+            if not only_read:
+                self._sql.execute("pragma journal_mode = wal")
+                self._sql.execute("pragma synchronous = full")
             self._sql.execute("pragma trusted_schema = off")
             (app,), (version,) = (
                 self._sql.execute(f"pragma {name}").fetchone()
                 for name in ("application_id", "user_version")
             )
             tables = [row[0] for row in self._sql.execute("select name from sqlite_schema")]
-        if not tables and not app:
+        if not tables and not app and not only_read:
             with self._writing():
                 self._sql.executescript(
                     f"begin immediate; {SCHEMA} pragma application_id = {APPLICATION};"

@@ -1,0 +1,155 @@
+"""``bakeoff effects``: what a log knows of its runs, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from harness.effects import Json
+from runtimes.reference.effect_log.anchor import Heads
+from runtimes.reference.effect_log.errors import DamagedError, EffectLogError
+from runtimes.reference.effect_log.facts import Facts, Standing
+from runtimes.reference.effect_log.folder import LOG, reading
+from runtimes.reference.effect_log.reading import entries, recover
+from runtimes.reference.effect_log.records import plain
+from runtimes.reference.effect_log.store import Store
+
+
+DAMAGED = 1
+LOG_FOLDER = click.option(
+    "--log",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help=f"The folder of the log: it has {LOG}, and the heads beside it.",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+SAYS = {
+    Standing.DONE: "done",
+    Standing.NOT_DONE: "not done",
+    Standing.IN_DOUBT: "IN DOUBT: it was tried, and nobody knows yet whether it was done",
+    Standing.UNKNOWN: "UNKNOWN: only a human can tell whether it was done",
+}
+
+
+@click.group()
+def effects() -> None:
+    """Read the effect log: what is true of a run, and what is in doubt.
+
+    Nothing is changed, and a log may be read while its gateway writes it.
+    """
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[tuple[Store, Heads]]:
+    """Lend a log to read; what is wrong with it is one message, and exit code 1."""
+    if not (folder / LOG).is_file():
+        msg = f"{folder} is no effect log: it has no {LOG}"
+        raise click.UsageError(msg)
+    try:
+        with reading(folder) as found:
+            yield found
+    except EffectLogError as error:
+        click.echo(f"bakeoff: {error}", err=True)
+        sys.exit(DAMAGED)
+
+
+def _of(store: Store, run: str) -> str:
+    """Return a run that the log has.
+
+    Raises:
+        UsageError: it has no such run.
+
+    """
+    known = store.runs()
+    if run not in known:
+        some = ", ".join(known[:10]) or "none at all"
+        msg = f"the log has no run {run!r}; it has {some}"
+        raise click.UsageError(msg)
+    return run
+
+
+@effects.command()
+@LOG_FOLDER
+@AS_JSON
+def verify(folder: Path, as_json: bool) -> None:
+    """Hold every record to its seal, and every run to its last acknowledged record.
+
+    Exit code 1 if anything is not as it was written; the first such record is named.
+    """
+    with _opened(folder) as (store, heads):
+        found = [_verified(store, heads, run) for run in store.runs()]
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    for one in found if not as_json else []:
+        words = one["damage"] or f"whole, {one['records']} records to {one['seq']}"
+        click.echo(f"{one['run']}: {words}")
+    if not as_json:
+        bad = sum(bool(one["damage"]) for one in found)
+        click.echo(f"{len(found)} runs, {bad} damaged")
+    sys.exit(DAMAGED if any(one["damage"] for one in found) else 0)
+
+
+def _verified(store: Store, heads: Heads, run: str) -> dict[str, Json]:
+    try:
+        found = recover(store, heads, run)
+    except DamagedError as error:
+        return {"run": run, "seq": error.seq, "records": 0, "damage": str(error)}
+    records = sum(1 for _ in store.rows(run))
+    return {"run": run, "seq": found.head.seq, "records": records, "damage": ""}
+
+
+@effects.command()
+@click.argument("run")
+@LOG_FOLDER
+@AS_JSON
+def show(run: str, folder: Path, as_json: bool) -> None:
+    """Show what is known of RUN: each effect, who holds it, what it rests on."""
+    with _opened(folder) as (store, heads):
+        facts = recover(store, heads, _of(store, run)).facts
+    if as_json:
+        click.echo(json.dumps(facts.to_json(), indent=1))
+        return
+    for text in _lines(run, facts):
+        click.echo(text)
+
+
+def _lines(run: str, facts: Facts) -> Iterator[str]:
+    ended = facts.terminal.status if facts.terminal else "goes on"
+    yield f"run {run}: {'cancelled, ' if facts.cancel else ''}{ended}"
+    yield f"held by {facts.holder or 'nobody'}, epoch {facts.epoch}, plan {facts.plan_epoch}"
+    if facts.revoked:
+        yield f"revoked: {', '.join(sorted(facts.revoked))}"
+    for slot, tried in facts.effects.items():
+        intent = tried.intent
+        yield f"  {slot}: {SAYS[tried.standing]}"
+        yield f"    {intent.op} on {intent.target}, {intent.effect}, attempt {intent.attempt}"
+    for slot, (seq, seen) in facts.reads.items():
+        yield f"  {slot}: read {seen.resource} at version {seen.version} (record {seq})"
+    for slot in facts.decisions:
+        yield f"  {slot}: decided"
+
+
+@effects.command()
+@click.argument("run")
+@LOG_FOLDER
+def export(run: str, folder: Path) -> None:
+    """Print the records of RUN as JSON lines, each verified, with its hash."""
+    with _opened(folder) as (store, _):
+        for entry, row in entries(store, _of(store, run)):
+            line = {
+                "seq": entry.seq,
+                "kind": type(entry.record).__name__.lower(),
+                "epoch": entry.epoch,
+                "actor": entry.actor,
+                "wall_ms": entry.wall_ms,
+                "body": plain(entry.record),
+                "hash": row.hash.hex(),
+            }
+            click.echo(json.dumps(line, sort_keys=True))
