@@ -33,6 +33,8 @@ def entries(store: Store, run: str) -> Iterator[tuple[Entry, Row]]:
     """
     head: Head | None = None
     for row in store.rows(run):
+        if row.run != run:
+            raise DamagedError.at(run, head.seq + 1 if head else 1, f"a row of {row.run} is there")
         if head and row.seq != head.seq + 1:
             raise DamagedError.at(run, head.seq + 1, f"the next one there is {row.seq}")
         check_whole(row)
@@ -92,4 +94,4 @@ def _first(entry: Entry) -> bytes:
             return bytes.fromhex(entry.record.prev)
         except ValueError:
             pass
-    raise DamagedError.at(entry.run, 1, f"the first one there is {entry.seq}")
+    raise DamagedError.at(entry.run, entry.seq - 1, f"the first one there is {entry.seq}")

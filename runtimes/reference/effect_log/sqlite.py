@@ -1,4 +1,9 @@
-"""Rows in a SQLite file, each commit synced: the embedded default."""
+"""Rows in a SQLite file, each commit synced: the embedded default.
+
+Rows of all runs stand one after another, each with the place of the one before it of its run, so
+that a commit of many runs writes the few pages at the end.  In the order of runs, each of them
+would have a page of its own, and a commit of sixty would write sixty.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +28,13 @@ APPLICATION = 0x42414B45
 """``BAKE``: the file says what it is."""
 BUSY_S = 5.0
 SCHEMA = """
-create table log (
-  run text not null, seq integer not null, data blob not null, crc integer not null,
-  hash blob not null, primary key (run, seq)
+create table head (
+  run text primary key, seq integer not null, last integer not null
 ) strict, without rowid;
+create table log (
+  id integer primary key, run text not null, seq integer not null, before integer not null,
+  data blob not null, crc integer not null, hash blob not null
+) strict;
 create table blob (hash text primary key, data blob not null) strict, without rowid;
 """
 WHOLE = {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_TOOBIG"}
@@ -78,7 +86,7 @@ class SqliteStore:
                     f"pragma user_version = {FORMAT}; commit;"
                 )
             return
-        if app != APPLICATION or not {"log", "blob"} <= set(tables):
+        if app != APPLICATION or not {"head", "log", "blob"} <= set(tables):
             msg = f"{self._path} is no effect log of bakeoff"
             raise DamagedError(msg)
         if version != FORMAT:
@@ -89,23 +97,34 @@ class SqliteStore:
         """Add rows, all or none."""
         with self._writing():
             self._sql.execute("begin immediate")
+            (last,) = self._sql.execute("select coalesce(max(id), 0) from log").fetchone()
+            heads: dict[str, tuple[int, int]] = {}
+            lines = []
+            for ident, row in enumerate(rows, last + 1):
+                seq, before = heads.get(row.run) or self._head(row.run)
+                if row.seq != seq + 1:
+                    self._sql.execute("rollback")
+                    msg = f"{row.run} has {seq} records, this is {row.seq}; nothing was written"
+                    raise FencedError(msg)
+                heads[row.run] = (row.seq, ident)
+                lines.append((ident, row.run, row.seq, before, row.data, row.crc, row.hash))
+            self._sql.executemany("insert into log values (?, ?, ?, ?, ?, ?, ?)", lines)
             self._sql.executemany(
-                "insert into log values (?, ?, ?, ?, ?)",
-                [(row.run, row.seq, row.data, row.crc, row.hash) for row in rows],
+                "insert into head values (?, ?, ?)"
+                " on conflict do update set seq = excluded.seq, last = excluded.last",
+                [(run, *head) for run, head in heads.items()],
             )
             self._sql.execute("commit")
 
     def rows(self, run: str) -> Iterator[Row]:
         """Yield the rows of a run in order."""
-        query = "select run, seq, data, crc, hash from log where run = ? order by seq"
-        with self._reading():
-            for row in self._sql.execute(query, (run,)):
-                yield Row(*row)
+        for _, row in reversed(self._back(run)):
+            yield row
 
     def runs(self) -> Sequence[str]:
         """Return the runs that have rows, in order."""
         with self._reading():
-            return [row[0] for row in self._sql.execute("select distinct run from log order by 1")]
+            return [row[0] for row in self._sql.execute("select run from head order by run")]
 
     def put(self, blob: bytes) -> str:
         """Keep bytes."""
@@ -126,11 +145,38 @@ class SqliteStore:
     def drop(self, run: str, before: int) -> None:
         """Remove the rows of a run below a number."""
         with self._writing():
-            self._sql.execute("delete from log where run = ? and seq < ?", (run, before))
+            old = [(ident,) for ident, row in self._back(run) if row.seq < before]
+            self._sql.execute("begin immediate")
+            self._sql.executemany("delete from log where id = ?", old)
+            self._sql.execute("commit")
 
     def close(self) -> None:
         """End; the file stays."""
         self._sql.close()
+
+    def _head(self, run: str) -> tuple[int, int]:
+        """Return the last number of a run and the place of its row; zeros before the first."""
+        found = self._sql.execute("select seq, last from head where run = ?", (run,)).fetchone()
+        seq, last = found or (0, 0)
+        if not (isinstance(seq, int) and isinstance(last, int)):  # a damaged file may have others
+            raise DamagedError.at(run, 0, "its head is no number")
+        return seq, last
+
+    def _back(self, run: str) -> list[tuple[int, Row]]:
+        """Return the rows of a run from its last one on, with their places."""
+        query = "select before, run, seq, data, crc, hash from log where id = ?"
+        found: list[tuple[int, Row]] = []
+        with self._reading():
+            seq, place = self._head(run)
+            if seq and not self._sql.execute(query, (place,)).fetchone():
+                raise DamagedError.at(run, seq, "it is missing")
+            while line := self._sql.execute(query, (place,)).fetchone():
+                before, *row = line
+                found.append((place, Row(*row)))
+                if not isinstance(before, int) or before >= place:
+                    raise DamagedError.at(run, row[1], "its place is not after the one before it")
+                place = before
+        return found
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -150,9 +196,6 @@ class SqliteStore:
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "") or type(error).__name__
             rolled_back = self._roll_back()
-            if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
-                msg = "another writer was here first; nothing was written"
-                raise FencedError(msg) from error
             if rolled_back and (name in WHOLE or isinstance(error, sqlite3.ProgrammingError)):
                 msg = f"{self._path}: {error} ({name}); nothing was written"
                 raise NotWrittenError(msg) from error
