@@ -4,6 +4,8 @@ There are the vendor's settings, those that make it quick, and those for work th
 ``step`` and ``config`` go to DBOS as they are.
 """
 
+import sys
+
 from collections.abc import Mapping
 
 from harness.effects import Json
@@ -97,6 +99,8 @@ GOVERNS: Mapping[str, Json] = {
 }
 PROFILES = {"default": DEFAULT, "fast": FAST, "safe": SAFE}
 
+CLOCK_S = 0.001 if sys.version_info >= (3, 12) else 1.0
+"""By what steps it counts time on SQLite: `_now_ms_sql` of DBOS 3.4.0, by version of Python."""
 # SQLite's WAL because a sweep otherwise waits for the disk, 2 to 3 times as long.  DBOS leaves
 # `synchronous` at SQLite's own "full", whatever the journal.
 SQLITE: Mapping[str, Mapping[str, Json]] = {
@@ -105,6 +109,7 @@ SQLITE: Mapping[str, Mapping[str, Json]] = {
         "journal_mode": "wal" if name == "fast" else "delete",
         "governs": {**GOVERNS, "store": "journal_mode"},
         "executors": "one id for all workers of a pool; a new one takes over when it starts",
+        "clock_s": CLOCK_S,
     }
     for name in PROFILES
 }

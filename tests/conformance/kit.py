@@ -88,6 +88,12 @@ class Kit:
         """Say whether the runtime promises that completed steps are kept."""
         return self.stand.runtime.guarantee is not Guarantee.RESTART
 
+    @property
+    def clock_s(self) -> float:
+        """Return by what steps the runtime counts time (seconds), where it says that they matter."""
+        settings = self.stand.runtime.settings(self.stand.profile)
+        return float(str(settings.get("clock_s", 0.0)))
+
     # Processes -----------------------------------------------------------------------------
 
     def work(self) -> None:

@@ -197,7 +197,7 @@ CRON = _limited(Policy(cron="* * * * * *"), note)
 # Starts ------------------------------------------------------------------------------------
 
 
-PACE_S, RATE_S = 6.0, 60.0
+PACE_S, RATE_S = 20.0, 60.0
 DEBOUNCE_S, DEBOUNCE_MAX_S = 10.0, 20.0
 BATCH_S = 8.0
 
