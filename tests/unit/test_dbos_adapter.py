@@ -100,10 +100,10 @@ def test_a_pool_is_a_copy_of_the_template(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", RUNTIME.profiles)
 def test_both_databases_recover_alike(profile: str) -> None:
-    """A profile differs between SQLite and PostgreSQL in what keeps the data, and no timer."""
+    """A profile differs between SQLite and PostgreSQL in what keeps data and time, and no timer."""
     here: Any = RUNTIME.settings(profile)
     there: Any = POSTGRESQL.settings(profile)
-    differs = {"database", "journal_mode", "durable", "executors", "governs"}
+    differs = {"database", "journal_mode", "durable", "executors", "governs", "clock_s"}
     assert differs == {key for key in here.keys() | there.keys() if here.get(key) != there.get(key)}
 
 
