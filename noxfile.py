@@ -14,6 +14,7 @@ nox.options.error_on_external_run = True
 nox.options.default_venv_backend = "venv"
 
 EVERYTHING = ".[report,engines,compat,load]"
+LONG = ("tests/chaos", "tests/unit/test_effect_log_bytes.py")
 DEV = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
 
@@ -70,12 +71,13 @@ def bench(session: nox.Session) -> None:
     """Print figures with machine and load; none of them is a test."""
     session.install("-e", EVERYTHING)
     session.run("python", "benchmarks/held.py")
+    session.run("python", "benchmarks/effect_log.py")
     session.run("python", "benchmarks/sweeps.py", *session.posargs)
 
 
 @nox.session
 def campaign(session: nox.Session) -> None:
-    """The long tests: all schedules batch against single, 20 repeated sweeps, deep search."""
+    """The long tests: all schedules batch against single, 20 sweeps again, each byte of a log."""
     _install(session, "test")
     session.env["BAKEOFF_CAMPAIGN"] = "1"
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", "tests/chaos", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", *LONG, *session.posargs)
