@@ -116,6 +116,20 @@ def test_many_runs_share_a_commit(log: EffectLog) -> None:
     assert all(story() == said(log.store, run.run) for run in runs)  # type: ignore[arg-type]
 
 
+def test_a_run_alone_waits_for_nobody(log: EffectLog) -> None:
+    """From its second record on it is committed before anything else has its turn."""
+    run = log.open("r1")
+
+    async def all_() -> None:
+        await run.append(LEASE)
+        turns: list[int] = []
+        asyncio.get_running_loop().call_soon(turns.append, 1)
+        await run.append(read("zone"))
+        assert ([], 2) == (turns, run.head.seq)
+
+    asyncio.run(all_())
+
+
 def test_records_of_one_run_keep_their_order(log: EffectLog) -> None:
     """Also where nobody waits for the one before."""
     run = log.open("r1")
@@ -155,8 +169,10 @@ def test_a_refusal_forgets_nothing_that_is_on_its_way(log: EffectLog) -> None:
 
     async def all_() -> None:
         await run.append(LEASE)
+        await log.open("r2").append(LEASE)
         waiting = asyncio.ensure_future(run.append(notify))
         await asyncio.sleep(0)
+        assert (1, {}) == (run.head.seq, run.facts.effects)
         with pytest.raises(ContradictionError):
             await run.append(read("zone"), read("zone"))
         with pytest.raises(ContradictionError, match="attempts have no gaps"):
@@ -197,14 +213,17 @@ def test_nothing_written_may_be_tried_again(tmp_path: Path) -> None:
     full = NotWrittenError("the disk is full")
     store = Failing(SqliteStore(tmp_path / LOG), None, full)
     log = EffectLog(store, FileAnchor(tmp_path / HEADS), "g")  # type: ignore[arg-type]
-    run = log.open("r1")
+    run, other = log.open("r1"), log.open("r2")
 
     async def all_() -> None:
         await run.append(LEASE)
         lost = await asyncio.gather(
-            run.append(intent("a")), run.append(intent("b")), return_exceptions=True
+            other.append(LEASE),
+            run.append(intent("a")),
+            run.append(intent("b")),
+            return_exceptions=True,
         )
-        assert [full, full] == lost
+        assert [full, full, full] == lost
         assert {} == run.facts.effects
         await run.append(intent("b"))
 

@@ -58,6 +58,8 @@ class EffectLog:
     clock_ms: Callable[[], int] = wall_ms
     commits: int = 0
     _waiting: list[Waiting] = field(default_factory=list)
+    _latest: RunLog | None = None
+    """Who wrote last: one that writes twice running has nobody to wait for."""
     _closed: bool = False
 
     def open(self, run: str) -> RunLog:
@@ -82,10 +84,14 @@ class EffectLog:
         self.store.close()
 
     def _write(self, waiting: Waiting) -> None:
-        """Commit soon, with whatever else comes by then."""
-        if not self._waiting:
+        """Commit soon, with whatever else comes by then; a run that writes alone, at once."""
+        alone = not self._waiting and self._latest is waiting.log
+        if not self._waiting and not alone:
             asyncio.get_running_loop().call_soon(self._commit)
+        self._latest = waiting.log
         self._waiting.append(waiting)
+        if alone:
+            self._commit()
 
     def _commit(self) -> None:
         group, self._waiting = self._waiting, []
