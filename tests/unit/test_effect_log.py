@@ -14,6 +14,7 @@ import pytest
 from support.effects import LEASE, completion, intent, read, resolution, story
 
 from runtimes.reference.effect_log import anchor as anchors
+from runtimes.reference.effect_log import sqlite
 from runtimes.reference.effect_log.anchor import FileAnchor, ReadAnchor, heads
 from runtimes.reference.effect_log.canonical import CanonicalError
 from runtimes.reference.effect_log.chain import Row
@@ -25,6 +26,7 @@ from runtimes.reference.effect_log.errors import (
     EffectLogError,
     FencedError,
     NotWrittenError,
+    UnavailableError,
     VersionError,
 )
 from runtimes.reference.effect_log.folder import HEADS, LOG, effect_log
@@ -233,6 +235,52 @@ def test_nothing_written_may_be_tried_again(tmp_path: Path) -> None:
         assert [LEASE, intent("b")] == said(again, "r1")
 
 
+def test_where_one_is_fenced_nobody_leaves_a_gap(tmp_path: Path) -> None:
+    """Written apart, what follows a record that was not written is not written either."""
+    fenced, full = FencedError("another writer was here first"), NotWrittenError("full")
+    store = Failing(SqliteStore(tmp_path / LOG), None, fenced, None, full)
+    log = EffectLog(store, FileAnchor(tmp_path / HEADS), "g")  # type: ignore[arg-type]
+    run, other = log.open("r1"), log.open("r2")
+
+    async def all_() -> None:
+        await run.append(LEASE)
+        found = await asyncio.gather(
+            other.append(LEASE),
+            run.append(read("a")),
+            run.append(read("b")),
+            return_exceptions=True,
+        )
+        assert [full, full] == found[1:]
+        await run.append(read("b"))
+
+    asyncio.run(all_())
+    assert [LEASE, read("b")] == said(log.store, "r1")  # type: ignore[arg-type]
+    assert [LEASE] == said(log.store, "r2")  # type: ignore[arg-type]
+    log.close()
+
+
+def test_who_gives_up_waiting_leaves_no_gap(tmp_path: Path) -> None:
+    """A record whose writer was cancelled is written all the same, also where another is fenced."""
+    fenced = FencedError("another writer was here first")
+    store = Failing(SqliteStore(tmp_path / LOG), None, fenced)
+    log = EffectLog(store, FileAnchor(tmp_path / HEADS), "g")  # type: ignore[arg-type]
+    run, other = log.open("r1"), log.open("r2")
+
+    async def all_() -> None:
+        await run.append(LEASE)
+        tasks = [
+            asyncio.ensure_future(one)
+            for one in (other.append(LEASE), run.append(read("a")), run.append(read("b")))
+        ]
+        asyncio.get_running_loop().call_soon(tasks[1].cancel)
+        await asyncio.wait(tasks)
+
+    asyncio.run(all_())
+    log.close()
+    with closing(SqliteStore(tmp_path / LOG)) as again:
+        assert [LEASE, read("a"), read("b")] == said(again, "r1")
+
+
 def test_a_doubt_ends_the_writer(tmp_path: Path) -> None:
     """Whether the record is there is known only to who opens the run anew."""
     store = Failing(SqliteStore(tmp_path / LOG), None, DoubtError("an input/output error"))
@@ -384,6 +432,30 @@ def test_another_file_is_refused(
     with pytest.raises(error, match=why), effect_log(tmp_path, "g"):
         pass
     assert content == (tmp_path / LOG).read_bytes()
+
+
+def test_a_locked_file_is_not_damaged(tmp_path: Path, monkeypatch) -> None:
+    """Nothing is known to be wrong: it is to be read later; nor is one that may not be opened."""
+    monkeypatch.setattr(sqlite, "BUSY_S", 0.01)
+    with effect_log(tmp_path / "log", "g") as log:
+        write(log.open("r1"), story())
+    with closing(sqlite3.connect(tmp_path / "log" / LOG)) as holder:
+        holder.execute("pragma locking_mode = exclusive")
+        holder.execute("begin exclusive")
+        with pytest.raises(UnavailableError, match="locked"):
+            SqliteStore(tmp_path / "log" / LOG)
+        holder.execute("rollback")
+    with pytest.raises(UnavailableError, match="unable to open"):
+        SqliteStore(tmp_path / "nowhere" / LOG)
+
+
+def test_a_gap_is_never_written(log: EffectLog) -> None:
+    """A row whose predecessor is not there is refused, and the store goes on."""
+    write(log.open("r1"), [LEASE])
+    (first,) = log.store.rows("r1")
+    with pytest.raises(FencedError):
+        log.store.append([Row("r1", 3, first.data, first.crc, first.hash)])
+    write(log.open("r1"), [read("zone")])
 
 
 def test_another_database_and_another_version_are_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from support.campaign import CAMPAIGN
 from support.effects import story
 
-from runtimes.reference.effect_log.errors import DamagedError, VersionError
+from runtimes.reference.effect_log.errors import DamagedError, UnavailableError, VersionError
 from runtimes.reference.effect_log.folder import HEADS, LOG, effect_log
 from runtimes.reference.effect_log.records import Record
 
@@ -80,7 +80,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def found(folder: Path) -> dict[str, list[Record]] | None:
-    """Return the records of each run; None where it is said that the log is damaged."""
+    """Return the records of each run; None where it is said that it cannot be believed."""
     from runtimes.reference.effect_log.reading import entries  # noqa: PLC0415 - its only use
 
     try:
@@ -88,7 +88,7 @@ def found(folder: Path) -> dict[str, list[Record]] | None:
             for run in RUNS:
                 log.open(run)
             return {run: [entry.record for entry, _ in entries(log.store, run)] for run in RUNS}
-    except (DamagedError, VersionError):
+    except (DamagedError, UnavailableError, VersionError):
         return None
 
 

@@ -20,10 +20,12 @@ from harness.loop import Loop
 from harness.site import LocalSite, Lot
 from runners.local import LocalRunner
 from runtimes.reference.effect_log.anchor import FileAnchor
+from runtimes.reference.effect_log.chain import Row
 from runtimes.reference.effect_log.errors import (
     DamagedError,
     FencedError,
     NotWrittenError,
+    UnavailableError,
     VersionError,
 )
 from runtimes.reference.effect_log.log import EffectLog
@@ -42,6 +44,7 @@ pytestmark = [
     ),
 ]
 PATIENCE_S = 60.0
+END = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'bakeoff'"
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +128,13 @@ def test_damage_is_seen(dsn: str, tmp_path: Path) -> None:
         db.execute("update bakeoff.log set data = 'x' where seq = 2")
         with pytest.raises(DamagedError, match="record 2 of run r1"):
             log.open("r1")
+        with pytest.raises(FencedError, match="has no record 20"):
+            log.store.append([Row("r1", 21, b"x", 0, b"x")])
         db.execute("drop table bakeoff.log")
         with pytest.raises(DamagedError, match="cannot be read"):
+            log.open("r1")
+        db.execute(END)
+        with pytest.raises(UnavailableError, match="cannot be read"):
             log.open("r1")
 
 
@@ -137,10 +145,7 @@ def test_a_lost_connection_has_written_nothing_and_comes_back(dsn: str, tmp_path
 
         async def all_() -> None:
             await run.append(LEASE)
-            db.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where application_name = 'bakeoff'"
-            )
+            db.execute(END)
             with pytest.raises(NotWrittenError, match="nothing was written"):
                 await run.append(read("zone"))
             await run.append(read("zone"))

@@ -28,6 +28,10 @@ class DamagedError(EffectLogError):
         return cls(why, run, seq)
 
 
+class UnavailableError(EffectLogError):
+    """The log cannot be read now: nobody answers, or it is locked; nothing is known to be wrong."""
+
+
 class VersionError(EffectLogError):
     """The log was written by a version that this one cannot read."""
 

@@ -103,17 +103,24 @@ class EffectLog:
             if len(group) == 1:
                 self._fail(group, error)
                 return
-            for one in group:  # one of them: the others are not to suffer from it
-                if not one.done.done():
-                    self._alone(one)
+            self._apart(group)
         except EffectLogError as error:
             self._fail(group, error)
 
-    def _alone(self, one: Waiting) -> None:
-        try:
-            self._append([one])
-        except EffectLogError as error:
-            self._fail([one], error)
+    def _apart(self, group: Sequence[Waiting]) -> None:
+        """Write one after another: who is fenced is not to take the others along.
+
+        What follows a record that was not written is not written either, or there would be a gap.
+        """
+        broken: list[RunLog] = []
+        for one in group:
+            if any(one.log is log for log in broken):
+                continue
+            try:
+                self._append([one])
+            except EffectLogError as error:
+                broken.append(one.log)
+                self._fail([other for other in group if other.log is one.log], error)
 
     def _append(self, group: Sequence[Waiting]) -> None:
         rows = [row for one in group for row in one.rows]
@@ -131,7 +138,7 @@ class EffectLog:
             later = [other for other in self._waiting if other.log is one.log]
             self._waiting = [other for other in self._waiting if other.log is not one.log]
             one.log.lost(error)
-            for lost in (one, *later, *(other for other in group if other.log is one.log)):
+            for lost in (one, *later):
                 if not lost.done.done():
                     lost.done.set_exception(error)
 

@@ -15,6 +15,7 @@ from runtimes.reference.effect_log.errors import (
     DoubtError,
     FencedError,
     NotWrittenError,
+    UnavailableError,
     VersionError,
 )
 
@@ -65,6 +66,7 @@ class PostgresStore:
         with self._writing() as db:
             with db.cursor() as cursor:
                 cursor.execute("begin")
+                self._follow(cursor, rows)
                 cursor.executemany(
                     "insert into bakeoff.log values (%s, %s, %s, %s, %s)",
                     [(row.run, row.seq, row.data, row.crc, row.hash) for row in rows],
@@ -126,6 +128,16 @@ class PostgresStore:
                 raise NotWrittenError(msg)
         return self._db
 
+    def _follow(self, cursor: psycopg.Cursor, rows: Sequence[Row]) -> None:
+        """Hold the first row of each run to the one before it: a log has no gaps."""
+        for row in {row.run: row for row in reversed(rows) if row.seq > 1}.values():
+            cursor.execute(
+                "select from bakeoff.log where run = %s and seq = %s", (row.run, row.seq - 1)
+            )
+            if cursor.rowcount == 0:
+                msg = f"{row.run} has no record {row.seq - 1}; nothing was written"
+                raise FencedError(msg)
+
     def _commit(self, db: psycopg.Connection) -> None:
         try:
             db.execute("commit")
@@ -141,6 +153,8 @@ class PostgresStore:
             yield self._connected()
         except psycopg.Error as error:
             msg = f"the log cannot be read: {error}"
+            if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+                raise UnavailableError(msg) from error
             raise DamagedError(msg) from error
 
     @contextmanager
@@ -158,6 +172,10 @@ class PostgresStore:
                 raise FencedError(msg) from error
             msg = f"{error}; nothing was written"
             raise NotWrittenError(msg) from error
+        except FencedError:
+            if db:
+                self._roll_back(db)
+            raise
 
     def _roll_back(self, db: psycopg.Connection) -> None:
         try:

@@ -20,6 +20,7 @@ from runtimes.reference.effect_log.errors import (
     DoubtError,
     FencedError,
     NotWrittenError,
+    UnavailableError,
     VersionError,
 )
 
@@ -41,6 +42,10 @@ WHOLE = {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLI
 """Errors after which SQLite has rolled back: nothing of the transaction is there."""
 
 
+AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_NOMEM")
+"""Errors that tell nothing of what is in the file."""
+
+
 class SqliteStore:
     """A file, at which there are only stores like this one."""
 
@@ -49,6 +54,7 @@ class SqliteStore:
 
         Raises:
             DamagedError: it is no such file, or cannot be read.
+            UnavailableError: it cannot be opened, or is locked.
             VersionError: another version wrote it.
             NotWrittenError: it cannot be begun.
 
@@ -103,7 +109,6 @@ class SqliteStore:
             for ident, row in enumerate(rows, last + 1):
                 seq, before = heads.get(row.run) or self._head(row.run)
                 if row.seq != seq + 1:
-                    self._sql.execute("rollback")
                     msg = f"{row.run} has {seq} records, this is {row.seq}; nothing was written"
                     raise FencedError(msg)
                 heads[row.run] = (row.seq, ident)
@@ -186,7 +191,10 @@ class SqliteStore:
             msg = f"{self._path} is closed: {error}"
             raise NotWrittenError(msg) from error
         except (sqlite3.Error, ValueError) as error:  # text that is none is a ValueError
+            name = getattr(error, "sqlite_errorname", "")
             msg = f"{self._path}: {error}"
+            if name.startswith(AWAY):
+                raise UnavailableError(msg) from error
             raise DamagedError(msg) from error
 
     @contextmanager
@@ -201,6 +209,13 @@ class SqliteStore:
                 raise NotWrittenError(msg) from error
             msg = f"{self._path}: {error} ({name}); what was being written may be there or not"
             raise DoubtError(msg) from error
+        except ValueError as error:
+            self._roll_back()
+            msg = f"{self._path}: {error}"
+            raise DamagedError(msg) from error
+        except BaseException:
+            self._roll_back()
+            raise
 
     def _roll_back(self) -> bool:
         """Say whether no transaction is open any more."""

@@ -18,7 +18,8 @@ class Store(Protocol):
         """Add rows, all or none.
 
         Raises:
-            FencedError: a row with this run and number is there already; nothing was written.
+            FencedError: a row with this run and number is there already, or the one before it is
+                not; nothing was written.
             NotWrittenError: nothing was written.
             DoubtError: it cannot be told what was.
 
@@ -29,7 +30,8 @@ class Store(Protocol):
         """Yield the rows of a run in order.
 
         Raises:
-            DamagedError: they cannot be read.
+            DamagedError: they are not as they were written.
+            UnavailableError: they cannot be read now.
 
         """
         ...
