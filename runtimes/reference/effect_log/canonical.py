@@ -49,24 +49,6 @@ def digest(value: Json) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def parse(text: bytes) -> Json:
-    """Return the value of a canonical text.
-
-    Raises:
-        CanonicalError: it is not JSON, or not the text that ``canonical`` gives its value.
-
-    """
-    try:
-        value: Json = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        msg = f"not JSON: {error}"
-        raise CanonicalError(msg) from error
-    if canonical(value) != text:
-        msg = "not canonical: keys out of order, twice, or a text of another form"
-        raise CanonicalError(msg)
-    return value
-
-
 def _check(value: object, where: str) -> None:
     kind = type(value)
     if kind is dict:
