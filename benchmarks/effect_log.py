@@ -55,7 +55,7 @@ def pair(number: int) -> tuple[Intent, Completion]:
         request_hash=HASH,
         response_hash=HASH,
         response={"serial": number, "status": "NOERROR"},
-        version_after=number,
+        version_after=f"v{number}",
     )
     return intent, completion
 

@@ -30,7 +30,7 @@ LEASE = Lease(epoch=1, holder="gateway-1", claim="c1")
 
 def read(slot: str, value: int = 1) -> Read:
     """Return a sealed read."""
-    return Read(slot=slot, resource=f"dns/{slot}", version=3, value_hash=digest(value), value=value)
+    return Read(slot=slot, resource=f"dns/{slot}", version="v3", value_hash=digest(value), value=value)
 
 
 def intent(slot: str, **more: Any) -> Intent:
@@ -81,7 +81,7 @@ def resolution(of: Intent, verdict: Verdict, **more: Any) -> Resolution:
 def story() -> list[Record]:
     """Return records of a run that does something of every kind and completes."""
     first, second, third = intent("notify"), intent("cut_over"), intent("truncate")
-    premise = Premise(resource="dns/zone", version=3, value_hash=digest(1), read_seq=2)
+    premise = Premise(resource="dns/zone", version="v3", value_hash=digest(1), read_seq=2)
     return [
         LEASE,
         read("zone"),
@@ -89,7 +89,7 @@ def story() -> list[Record]:
         Plan(plan_epoch=1, steps_hash=digest(["notify"]), premises=(premise,)),
         intent("notify", plan_epoch=1),
         completion(first),
-        intent("cut_over", plan_epoch=1, premises=(2,), expect_version=3),
+        intent("cut_over", plan_epoch=1, premises=(2,), expect="v3"),
         completion(second, Outcome.CONFLICT),
         Revoke(capabilities=("cap-1",), by="operator", why="it leaked"),
         Plan(plan_epoch=2, steps_hash=digest(["truncate"]), why="the zone has changed"),

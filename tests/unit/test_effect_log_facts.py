@@ -37,7 +37,7 @@ KEYED = intent("charge", tier=Tier.K, key="k1")
 SAFE = intent("label", effect=Effect.IDEMPOTENT)
 PLAN = Plan(plan_epoch=1, steps_hash="s")
 DONE = Terminal(status="completed")
-UNREAD = Premise(resource="dns/zone", version=3, value_hash="x", read_seq=9)
+UNREAD = Premise(resource="dns/zone", version="v3", value_hash="x", read_seq=9)
 
 
 def facts(*records: Record) -> Facts:

@@ -1,4 +1,4 @@
-"""What the log can say of a run: ten kinds of record, each a fact that was true when written.
+"""What the log can say of a run: eleven kinds of record, each a fact that was true when written.
 
 A record never changes.  Requests and answers stand in it without credentials, or in a blob that
 it names by its SHA-256.
@@ -63,7 +63,7 @@ class Premise:
     """A value on which a plan rests, by the sealed read that saw it."""
 
     resource: str
-    version: int
+    version: str
     value_hash: str
     read_seq: int
 
@@ -84,7 +84,7 @@ class Read:
 
     slot: str
     resource: str
-    version: int
+    version: str
     value_hash: str
     value: Json = None
     blob: str = ""
@@ -106,7 +106,7 @@ class Intent:
     ``slot`` is the plan's own name of it, ``effect_id`` is minted with the first intent of a slot.
     ``fingerprint`` is the SHA-256 of what makes it the same effect, ``request_hash`` that of the
     whole ``request``.  ``deadline_ms``: after it (wall clock) no call of this attempt is on its
-    way.  ``expect_version`` is what a compare-and-swap rests on, ``approved_hash`` the request
+    way.  ``expect`` is the version that a compare-and-swap rests on, ``approved_hash`` the request
     that ``approved_by`` saw.  ``key_since_ms`` is when the key was first used, ``retention_s`` how
     long the provider keeps it.
     """
@@ -131,7 +131,7 @@ class Intent:
     capability: str = ""
     plan_epoch: int = 0
     premises: tuple[int, ...] = ()
-    expect_version: int | None = None
+    expect: str = ""
     deadline_ms: int = 0
     compensates: str = ""
 
@@ -149,8 +149,8 @@ class Completion:
     response: Json = None
     blob: str = ""
     resource: str = ""
-    version_before: int | None = None
-    version_after: int | None = None
+    version_before: str = ""
+    version_after: str = ""
     irreversible: bool = False
     provider_ref: str = ""
     via: Via = Via.CALL

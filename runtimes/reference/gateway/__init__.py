@@ -1,0 +1,1 @@
+"""What may happen: a token for each run, and the only hands that hold a credential."""
