@@ -30,7 +30,9 @@ LEASE = Lease(epoch=1, holder="gateway-1", claim="c1")
 
 def read(slot: str, value: int = 1) -> Read:
     """Return a sealed read."""
-    return Read(slot=slot, resource=f"dns/{slot}", version="v3", value_hash=digest(value), value=value)
+    return Read(
+        slot=slot, resource=f"dns/{slot}", version="v3", value_hash=digest(value), value=value
+    )
 
 
 def intent(slot: str, **more: Any) -> Intent:
