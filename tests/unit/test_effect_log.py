@@ -119,7 +119,7 @@ def test_many_runs_share_a_commit(log: EffectLog) -> None:
 
 
 def test_a_run_alone_waits_for_nobody(log: EffectLog) -> None:
-    """From its second record on it is committed before anything else has its turn."""
+    """It is committed before anything else has its turn."""
     run = log.open("r1")
 
     async def all_() -> None:
@@ -304,6 +304,7 @@ def test_a_doubt_ends_the_writer(tmp_path: Path) -> None:
 def test_closing_fails_what_waits(log: EffectLog) -> None:
     """It is said that it was not written, and it was not."""
     run = log.open("r1")
+    log.open("r2")  # else it would be alone, and wait for nobody
 
     async def all_() -> None:
         waiting = asyncio.ensure_future(run.append(LEASE))

@@ -77,7 +77,7 @@ def test_a_run_is_shown(folder: Path) -> None:
         "revoked: cap-1",
         "  notify: done",
         "  cut_over: not done",
-        "  zone: read dns/zone at version 3 (record 2)",
+        "  zone: read dns/zone at version v3 (record 2)",
         "  plan: decided",
     ):
         assert line in text.splitlines()

@@ -79,6 +79,8 @@ class Facts:
     """With the number of the record."""
     decisions: dict[str, Decision] = field(default_factory=dict)
     effects: dict[str, Tried] = field(default_factory=dict)
+    drifted: dict[str, int] = field(default_factory=dict)
+    """The latest plan that a changed resource forced."""
     revoked: set[str] = field(default_factory=set)
     cancel: Cancel | None = None
     terminal: Terminal | None = None
@@ -121,6 +123,7 @@ class Facts:
             reads=dict(self.reads),
             decisions=dict(self.decisions),
             effects=dict(self.effects),
+            drifted=dict(self.drifted),
             revoked=set(self.revoked),
         )
 
@@ -141,6 +144,7 @@ class Facts:
                 }
                 for slot, tried in self.effects.items()
             },
+            "drifted": {**self.drifted},
             "revoked": [*sorted(self.revoked)],
             "cancel": plain(self.cancel) if self.cancel else None,
             "terminal": plain(self.terminal) if self.terminal else None,
@@ -173,6 +177,7 @@ class Facts:
                 )
                 for slot, one in data["effects"].items()
             },
+            drifted=dict(data["drifted"]),
             revoked=set(data["revoked"]),
             cancel=maybe(Cancel, data["cancel"]),
             terminal=maybe(Terminal, data["terminal"]),
@@ -199,6 +204,7 @@ def _plan(facts: Facts, seq: int, record: Plan) -> None:
     for premise in record.premises:
         _hold(premise.read_seq in seen, f"premise {premise.resource} rests on no sealed read")
     facts.plan = record
+    facts.drifted.update(dict.fromkeys(record.drifted, record.plan_epoch))
 
 
 def _read(facts: Facts, seq: int, record: Read) -> None:

@@ -45,7 +45,8 @@ class Waiting:
     log: RunLog
     entries: Sequence[Entry]
     rows: Sequence[Row]
-    done: asyncio.Future[None]
+    done: asyncio.Future[None] | None
+    """Nobody waits for what a run wrote alone: it is durable, or an error, at once."""
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class EffectLog:
     commits: int = 0
     _waiting: list[Waiting] = field(default_factory=list)
     _latest: RunLog | None = None
-    """Who wrote last: one that writes twice running has nobody to wait for."""
+    """Who wrote or came last: if it writes next, it has nobody to wait for."""
     _closed: bool = False
 
     def open(self, run: str) -> RunLog:
@@ -71,7 +72,8 @@ class EffectLog:
 
         """
         found = recover(self.store, self.anchor, run)
-        return RunLog(self, run, found.facts, found.head)
+        self._latest = log = RunLog(self, run, found.facts, found.head)
+        return log
 
     def close(self) -> None:
         """End, once; what waits is not written."""
@@ -83,15 +85,24 @@ class EffectLog:
         self.anchor.close()
         self.store.close()
 
-    def _write(self, waiting: Waiting) -> None:
+    async def _write(self, log: RunLog, entries: Sequence[Entry], rows: Sequence[Row]) -> None:
         """Commit soon, with whatever else comes by then; a run that writes alone, at once."""
-        alone = not self._waiting and self._latest is waiting.log
-        if not self._waiting and not alone:
-            asyncio.get_running_loop().call_soon(self._commit)
-        self._latest = waiting.log
-        self._waiting.append(waiting)
+        alone = not self._waiting and self._latest is log
+        self._latest = log
         if alone:
-            self._commit()
+            waiting = Waiting(log, entries, rows, None)
+            try:
+                self._append([waiting])
+            except EffectLogError as error:
+                self._fail([waiting], error)
+                raise
+            return
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._commit)
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(Waiting(log, entries, rows, done))
+        await done
 
     def _commit(self) -> None:
         group, self._waiting = self._waiting, []
@@ -130,7 +141,7 @@ class EffectLog:
             self.anchor.note(rows)
         for one in group:
             one.log.took(one.entries, one.rows)
-            if not one.done.cancelled():
+            if one.done and not one.done.cancelled():
                 one.done.set_result(None)
 
     def _fail(self, group: Sequence[Waiting], error: EffectLogError) -> None:
@@ -139,11 +150,11 @@ class EffectLog:
             self._waiting = [other for other in self._waiting if other.log is not one.log]
             one.log.lost(error)
             for lost in (one, *later):
-                if not lost.done.done():
+                if lost.done and not lost.done.done():
                     lost.done.set_exception(error)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RunLog:
     """The log of one run in the hands of its writer; ``facts`` are durable, all of them."""
 
@@ -189,9 +200,7 @@ class RunLog:
             raise
         self._tip = tip
         self._pending += entries
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.log._write(Waiting(self, entries, rows, done))  # noqa: SLF001 - two halves of one
-        await done
+        await self.log._write(self, entries, rows)  # noqa: SLF001 - two halves of one
         return Receipt(self.run, tip.seq, tip.hash.hex())
 
     def _entry(self, record: Record, seq: int) -> Entry:

@@ -70,11 +70,16 @@ class Premise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the agent means to do; a forced one has the next ``plan_epoch``."""
+    """What the agent means to do; a forced one has the next ``plan_epoch``.
+
+    ``drifted`` are the resources that were found to be otherwise than the plan before it had
+    them: what was read of them is to be read again, and what was decided by that decided again.
+    """
 
     plan_epoch: int
     steps_hash: str
     premises: tuple[Premise, ...] = ()
+    drifted: tuple[str, ...] = ()
     why: str = ""
 
 
