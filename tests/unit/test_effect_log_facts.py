@@ -124,7 +124,7 @@ def test_what_may_be_written(records: list[Record]) -> None:
         ([LEASE, NOTIFY], NOTIFY, "attempts have no gaps"),
         ([LEASE, NOTIFY], replace(AGAIN, effect_id="e2"), "notify has another effect id"),
         ([LEASE, KEYED], replace(KEYED, attempt=2, key="k2"), "charge has another key"),
-        ([LEASE, NOTIFY], AGAIN, "notify is in doubt, and has no key"),
+        ([LEASE, NOTIFY], AGAIN, "notify is in doubt, no key helps"),
         ([LEASE, NOTIFY, completion(NOTIFY)], AGAIN, "notify is done"),
         ([LEASE, KEYED, completion(KEYED)], replace(KEYED, attempt=2), "charge is done"),
         ([LEASE, NOTIFY, resolution(NOTIFY, Verdict.UNKNOWN)], AGAIN, "notify is unknown"),

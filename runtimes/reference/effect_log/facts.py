@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from harness.effects import Json
+from harness.effects import Json, Tier
 from runtimes.reference.effect_log.errors import ConflictError, ContradictionError
 from runtimes.reference.effect_log.records import (
     Cancel,
@@ -238,9 +238,10 @@ def _intent(facts: Facts, seq: int, record: Intent) -> None:
     if tried:
         _hold(record.effect_id == tried.intent.effect_id, f"{slot} has another effect id")
         _hold(record.key == tried.intent.key, f"{slot} has another key")
-        standing, again = tried.standing, bool(record.key) or not record.effect.once
+        keyed = record.tier is Tier.K and bool(record.key)
+        standing, again = tried.standing, keyed or not record.effect.once
         _hold(standing not in {Standing.DONE, Standing.UNKNOWN}, f"{slot} is {standing}")
-        _hold(standing is not Standing.IN_DOUBT or again, f"{slot} is in doubt, and has no key")
+        _hold(standing is not Standing.IN_DOUBT or again, f"{slot} is in doubt, no key helps")
     facts.effects[slot] = Tried(intent=record)
 
 

@@ -35,8 +35,8 @@ class Contract:
     """What a provider promises of an operation; times are seconds.
 
     ``retention_s`` is how long tier K honours a key, ``lag_s`` how late a query or a look may
-    show an effect, ``deadline_s`` after how long no call is on its way any more.  ``fenced`` says
-    that calls of an older epoch are refused once ``fence`` has said so.
+    show an effect, ``deadline_s`` after how long no call is on its way any more.  ``decides`` is
+    for a model: its answer is a decision, never asked for again.
     """
 
     effect: Effect
@@ -44,7 +44,7 @@ class Contract:
     retention_s: int = 0
     lag_s: int = 0
     deadline_s: int = 30
-    fenced: bool = False
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +73,15 @@ class Order:
 class Answer:
     """How a provider answered; ``response`` is what the agent is given.
 
-    ``before`` and ``after`` are the versions of ``resource``, ``ref`` is the provider's own name
-    of what it did.  ``replayed`` says that a repeated key brought its first answer back.
+    ``before`` and ``after`` are the versions of ``resource``, ``value_hash`` that of what a read
+    saw, as ``look`` has it; ``ref`` is the provider's own name of what it did.  ``replayed`` says
+    that a repeated key brought its first answer back.
     """
 
     outcome: Outcome
     response: Json
     resource: str = ""
+    value_hash: str = ""
     before: str = ""
     after: str = ""
     ref: str = ""
