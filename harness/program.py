@@ -283,7 +283,8 @@ class _Player:
     async def one(self, command: Command) -> Any:  # noqa: ANN401 - as varied as the commands
         match command:
             case Step():
-                reply = await self.ops.step(replace(command, slept_s=self.slept_s))
+                slept = replace(command, slept_s=self.slept_s) if self.slept_s else command
+                reply = await self.ops.step(slept)
                 if f"{command.name}/{AFTER_ACK}" in self.ops.armed:
                     await self.ops.at(AFTER_ACK, command.name)
                 return Result(

@@ -49,6 +49,9 @@ def digest(value: Json) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
+SCALARS = frozenset({str, int, bool, type(None)})
+
+
 def _check(value: object, where: str) -> None:
     kind = type(value)
     if kind is dict:
@@ -56,10 +59,12 @@ def _check(value: object, where: str) -> None:
             if type(key) is not str:
                 msg = f"{where}: the key {key!r} is not text"
                 raise CanonicalError(msg)
-            _check(inner, f"{where}.{key}")
+            if type(inner) not in SCALARS:
+                _check(inner, f"{where}.{key}")
     elif kind is list:
         for index, inner in enumerate(value):  # type: ignore[arg-type]
-            _check(inner, f"{where}[{index}]")
-    elif value is not None and kind not in {str, int, bool}:
+            if type(inner) not in SCALARS:
+                _check(inner, f"{where}[{index}]")
+    elif kind not in SCALARS:
         msg = f"{where}: {kind.__name__} {value!r} has no canonical text; whole numbers and text do"
         raise CanonicalError(msg)

@@ -259,7 +259,7 @@ def _completion(facts: Facts, seq: int, record: Completion) -> None:
     _hold(tried.standing is Standing.IN_DOUBT, f"{record.slot} is {tried.standing} already")
     _hold(record.attempt == tried.intent.attempt, f"{record.slot} is at attempt {record.attempt}")
     _hold(record.request_hash == tried.intent.request_hash, "it answers another request")
-    facts.effects[record.slot] = replace(tried, completion=record)
+    facts.effects[record.slot] = Tried(intent=tried.intent, completion=record)
 
 
 def _resolution(facts: Facts, seq: int, record: Resolution) -> None:
@@ -271,7 +271,7 @@ def _resolution(facts: Facts, seq: int, record: Resolution) -> None:
         record.authoritative or record.verdict is Verdict.UNKNOWN,
         f"{record.verdict} needs evidence that is authoritative",
     )
-    facts.effects[record.slot] = replace(tried, resolution=record)
+    facts.effects[record.slot] = Tried(intent=tried.intent, resolution=record)
 
 
 def _revoke(facts: Facts, seq: int, record: Revoke) -> None:

@@ -6,7 +6,7 @@ it names by its SHA-256.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from types import MappingProxyType
@@ -289,12 +289,12 @@ class Entry:
             VersionError: a later version wrote it, or something else did.
 
         """
-        head = {name: data.get(name) for name in _names(cls) if name != "record"}
         kind = KINDS.get(str(data.get("kind")))
-        if kind is None or set(data) != {*head, "kind", "body"}:
+        if kind is None or data.keys() != WRITTEN:
             msg = f"a record of kind {data.get('kind')!r} with {sorted(data)} is of another version"
             raise VersionError(msg)
-        return cls(record=made(kind, data["body"]), **head)  # type: ignore[arg-type]
+        head = {name: data[name] for name in HEAD}
+        return cls(record=made(kind, data["body"]), **head)
 
 
 def plain(record: object) -> dict[str, Json]:
@@ -309,13 +309,12 @@ def made(kind: type[Any], data: Any) -> Any:  # noqa: ANN401 - any of the record
         VersionError: it has other fields, or a value that this version does not know.
 
     """
-    if not isinstance(data, dict) or set(data) != set(_names(kind)):
+    if not isinstance(data, dict) or data.keys() != NAMES[kind.__name__]:
         seen = sorted(data) if isinstance(data, dict) else type(data).__name__
         msg = f"{kind.__name__.lower()} has {seen}, expected {sorted(_names(kind))}"
         raise VersionError(msg)
-    hints = HINTS[kind.__name__]
     try:
-        return kind(**{name: _made(hints[name], value) for name, value in data.items()})
+        return kind(**data | {name: of(data[name]) for name, of in MADE[kind.__name__].items()})
     except (TypeError, ValueError) as error:
         msg = f"{kind.__name__.lower()} is of another version: {error}"
         raise VersionError(msg) from error
@@ -335,26 +334,32 @@ def _plain(value: Any) -> Json:  # noqa: ANN401 - a field of a record
     return value  # type: ignore[no-any-return]
 
 
-def _made(hint: Any, value: Any) -> Any:  # noqa: ANN401 - a field of a record
+def _maker(hint: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - a field's type
+    """Return what makes a field's value of what JSON has; ``None`` where that is the same."""
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
+        return hint
     if hint == tuple[Premise, ...]:
-        return tuple(made(Premise, inner) for inner in value)
-    if getattr(hint, "__origin__", None) is tuple:
-        return tuple(value)
-    return value
+        return lambda value: tuple(made(Premise, inner) for inner in value)
+    return tuple if getattr(hint, "__origin__", None) is tuple else None
 
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     kind.__name__: tuple(field.name for field in fields(kind))
     for kind in (*KINDS.values(), Premise, Entry)
 }
+HEAD = tuple(name for name in FIELDS["Entry"] if name != "record")
+WRITTEN = frozenset({*HEAD, "kind", "body"})
+NAMES: Mapping[str, frozenset[str]] = {kind: frozenset(names) for kind, names in FIELDS.items()}
 FREE: Mapping[str, tuple[str, ...]] = {
     kind.__name__: tuple(field.name for field in fields(kind) if field.type == "Json")
     for kind in KINDS.values()
     if any(field.type == "Json" for field in fields(kind))
 }
 """The fields whose values come from elsewhere."""
-HINTS: Mapping[str, Mapping[str, Any]] = {
-    kind.__name__: get_type_hints(kind) for kind in (*KINDS.values(), Premise)
+MADE: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    kind.__name__: {
+        name: maker for name, hint in get_type_hints(kind).items() if (maker := _maker(hint))
+    }
+    for kind in (*KINDS.values(), Premise)
 }
+"""The fields that JSON has otherwise."""

@@ -116,7 +116,9 @@ class Carrier:
         made = {
             tried.completion.version_after
             for tried in self.facts.effects.values()
-            if tried.completion and tried.completion.resource == seen.resource
+            if tried.completion
+            and tried.completion.resource == seen.resource
+            and tried.standing is Standing.DONE
         }
         if seen.version in made - {""}:
             return True

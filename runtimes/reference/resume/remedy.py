@@ -7,9 +7,9 @@ of the effect and on what its provider promises; the first line that fits is tak
 ===================  ==================================================================
 it rests on a value  look at its target: as it was, as it should be, or otherwise
 key, in retention    the same call again: the provider answers what it answered before
+twice is once        the same call again
 can be asked         ask
 versioned            look at its target
-twice is once        the same call again
 otherwise            a human must say; it is never called again
 ===================  ==================================================================
 
@@ -70,12 +70,12 @@ def remedy(intent: Intent, contract: Contract, now_ms: int, fenced_ms: int | Non
         return Remedy(Move.WAIT, "its call may still be on its way", quiet_ms)
     if rests:
         return Remedy(Move.COMPARE, "its target shows whether it was carried out")
+    if not intent.effect.once:
+        return Remedy(Move.REPEAT, "twice is once")
     if intent.tier is Tier.Q:
         return Remedy(Move.QUERY, "its provider can be asked")
     if intent.tier is Tier.V and intent.expect:
         return Remedy(Move.COMPARE, "its target has a version")
-    if not intent.effect.once:
-        return Remedy(Move.REPEAT, "twice is once")
     if intent.tier is Tier.K:
         return Remedy(Move.ESCALATE, "its key is past its retention")
     return Remedy(Move.ESCALATE, "its provider cannot say whether it was carried out")

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from uuid import uuid4
 
 from harness.effects import Effect, Json, Tier
@@ -29,7 +30,7 @@ TRIES = 5
 """How often an effect is tried again at once that met a lost answer or another's write."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What an agent asks for; ``premises`` are the versions that it read, by resource.
 
@@ -44,7 +45,7 @@ class Wanted:
     capability: str = ""
     context: Mapping[str, Json] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return what makes it the same effect."""
         return digest([self.op, self.target, dict(self.args)])
@@ -241,7 +242,7 @@ class Session:
     ) -> None:
         premises = await self.carrier.check(slot, wanted.premises)
         expect = premises.get(wanted.target, "")
-        if not expect and contract.tier is Tier.V:
+        if not expect and contract.tier is Tier.V and contract.effect.once:
             expect = (await self.carrier.upstream.look(wanted.target)).version
         effect_id = tried.intent.effect_id if tried else uuid4().hex
         now_ms = self.carrier.clock.now_ms()

@@ -1,0 +1,135 @@
+"""The campaigns: which deaths, which drifts, which zombies, and what came of all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from runtimes.reference.enumeration.agent import DRIFT
+from runtimes.reference.enumeration.life import Life, State, deaths
+from runtimes.reference.enumeration.oracles import Evidence, judge
+from runtimes.reference.enumeration.world import DEADLINE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that is over, and the way it took."""
+
+    way: tuple[str, ...]
+    evidence: Evidence
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of a campaign: runs, how they ended, which oracles were violated where."""
+
+    name: str
+    runs: int = 0
+    completed: int = 0
+    escalated: int = 0
+    violated: Counter[str] = field(default_factory=Counter)
+    example: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+
+    def take(self, ended: Ended) -> None:
+        """Judge a run and count it."""
+        self.runs += 1
+        self.completed += ended.evidence.completed
+        self.escalated += bool(ended.evidence.facts.unresolved)
+        for name, why in judge(ended.evidence).items():
+            self.violated[name] += 1
+            self.example.setdefault(name, (ended.way, why))
+
+
+def over(life: Life, way: tuple[str, ...], *, drifted: bool = False) -> Ended:
+    """Return what a life leaves that came to its end."""
+    state = life.state
+    evidence = Evidence(state.world, state.records, life.facts, state.given, life.error, drifted)
+    return Ended(way, evidence)
+
+
+def drift(state: State) -> None:
+    """Have a stranger write what the plan rests on."""
+    state.world.drift(*DRIFT)
+
+
+def kills(
+    first: State,
+    *,
+    power: bool,
+    depth: int,
+    change: Callable[[State], None] | None = None,
+    way: tuple[str, ...] = (),
+) -> Iterator[Ended]:
+    """Die at every stop, and at every stop of each recovery, ``depth`` times.
+
+    ``change`` happens to the world after the first death.
+    """
+    drifted = change is not None and bool(way)
+    for found in deaths(first, f"life-{len(way) + 1}", power=power):
+        if isinstance(found, Life):
+            yield over(found, way, drifted=drifted)
+        elif len(way) < depth:
+            label, state = found
+            if change and not way:
+                change(state)
+            yield from kills(state, power=power, depth=depth, change=change, way=(*way, label))
+
+
+def drifts(first: State) -> Iterator[Ended]:
+    """Die at every stop, and have a stranger write at every stop of the recovery."""
+    for found in deaths(first, "life-1", power=False):
+        if isinstance(found, Life):
+            return
+        where, left = found
+        for stop in count():
+            state = left.copy()
+            with Life(state, "life-2") as second:
+                at = second.reach(stop)
+                if at is None:
+                    break
+                drift(state)
+                yield over(second.finish(), (where, f"drift at {at}"), drifted=True)
+
+
+def zombies(fresh: Callable[[], State]) -> Iterator[Ended]:
+    """Freeze the first life at every stop, and wake it at every stop of the second one."""
+    for frozen in count():
+        for woken in count():
+            state = fresh()
+            with Life(state, "life-1") as zombie, Life(state, "life-2") as second:
+                where = zombie.reach(frozen)
+                if where is None:
+                    return
+                at = second.reach(woken)
+                zombie.finish()
+                last = zombie if second.finish().fenced else second
+                yield over(last, (f"frozen at {where}", f"woken at {at or 'its end'}"))
+            if at is None:
+                break
+
+
+def late(fresh: Callable[[], State]) -> Iterator[Ended]:
+    """Lose the first life while a call is on its way, and have it arrive at every later stop.
+
+    No call arrives after its deadline: that is what a deadline is.
+    """
+    for sent in count():
+        for stop in count():
+            state = fresh()
+            with Life(state, "life-1") as dead, Life(state, "life-2") as second:
+                where = dead.reach(sent)
+                if where is None:
+                    return
+                if not where.startswith("send "):
+                    break
+                sent_ms = state.world.time.now
+                at = second.reach(stop)
+                if state.world.time.now >= sent_ms + DEADLINE_S * 1000:
+                    break
+                dead.step()  # it arrives; its answer finds nobody
+                dead.close()
+                yield over(second.finish(), (f"sent at {where}", f"there at {at or 'its end'}"))
+            if at is None:
+                break

@@ -1,0 +1,169 @@
+"""One process from its start to its end, driven by hand from stop to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from harness.effects import Tier
+from runtimes.reference.effect_log.errors import FencedError
+from runtimes.reference.effect_log.facts import Facts
+from runtimes.reference.effect_log.log import EffectLog, Receipt, RunLog
+from runtimes.reference.effect_log.reading import recover
+from runtimes.reference.effect_log.records import Record
+from runtimes.reference.enumeration.agent import THINGS, work
+from runtimes.reference.enumeration.disk import Disk, Heads, Store
+from runtimes.reference.enumeration.world import Stop, Thing, Time, World
+from runtimes.reference.resume.recovery import take_over
+
+
+RUN = "r"
+
+
+@dataclass(slots=True)
+class State:
+    """All that outlives a process: the disk and the world.
+
+    ``records`` are those of the disk's rows, ``given`` is what agents were given so far: both are
+    for the oracles only.
+    """
+
+    disk: Disk
+    world: World
+    records: list[Record] = field(default_factory=list)
+    given: list[tuple[str, int, str]] = field(default_factory=list)
+
+    @classmethod
+    def fresh(cls, tier: Tier, *, fences: bool, careless: bool = False) -> State:
+        """Return a world before the first process."""
+        things = {path: Thing(value, 1, "") for path, value in THINGS.items()}
+        return cls(Disk(careless=careless), World(tier, fences, Time(), things))
+
+    def copy(self) -> State:
+        """Return the same state."""
+        return State(self.disk.copy(), self.world.copy(), [*self.records], [*self.given])
+
+    def cut(self, kept: int) -> State:
+        """Return what the power leaves, if it leaves that many rows."""
+        return State(self.disk.cut(kept), self.world.copy(), self.records[:kept], [*self.given])
+
+
+class StoppingLog(RunLog):
+    """The run's log, with a stop before each write."""
+
+    state: State
+    torn: list[int]
+
+    async def append(self, *records: Record) -> Receipt:
+        """Write, after a stop; note what a power cut could have left of several."""
+        await Stop(f"append {'+'.join(type(record).__name__.lower() for record in records)}")
+        before = len(self.state.disk.rows)
+        receipt = await super().append(*records)
+        self.state.records += records
+        self.state.world.rows = len(self.state.disk.rows)
+        self.torn += range(before + 1, before + len(records))
+        return receipt
+
+
+def key_of(effect_id: str) -> str:
+    """Return the key of an effect: any function of its id will do."""
+    return f"key-{effect_id}"
+
+
+class Life:
+    """A process over a state; ``step`` drives it to its next stop."""
+
+    def __init__(self, state: State, holder: str) -> None:
+        """Be born; nothing has happened yet."""
+        self.state, self.holder = state, holder
+        self.error: Exception | None = None
+        self.over = False
+        self.facts = Facts()
+        self.torn: list[int] = []
+        self._coroutine = self._live()
+
+    async def _live(self) -> None:
+        store, heads = Store(self.state.disk), Heads(self.state.disk)
+        log = EffectLog(store, heads, self.holder, self.state.world.time.now_ms)
+        found = recover(store, heads, RUN)
+        run = StoppingLog(log, RUN, found.facts, found.head)
+        run.state, run.torn = self.state, self.torn
+        log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
+        self.facts = run.facts
+        session = await take_over(run, self.state.world, self.state.world.time, self.holder, key_of)
+        await work(session, self.state.given)
+
+    def step(self) -> str | None:
+        """Go on to the next stop and return its label; ``None`` at the end.
+
+        What went wrong in a life is for the oracles: it is kept, not raised.
+        """
+        if self.over:
+            return None
+        try:
+            return self._coroutine.send(None)  # type: ignore[no-any-return]
+        except StopIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - a mutant may raise anything
+            self.error = error
+        self.over = True
+        return None
+
+    def reach(self, stop: int) -> str | None:
+        """Go on to a stop, counted from 0, and return its label; ``None`` if it ends before."""
+        label: str | None = None
+        for _ in range(stop + 1):
+            label = self.step()
+        return label
+
+    def finish(self) -> Life:
+        """Go on to the end."""
+        while self.step() is not None:
+            pass
+        return self
+
+    def close(self) -> None:
+        """Die where it stands."""
+        self.over = True
+        self._coroutine.close()
+
+    def __enter__(self) -> Self:
+        """Lend a life that ends with the block, wherever it stands."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Die, if it lives."""
+        self.close()
+
+    @property
+    def fenced(self) -> bool:
+        """Say whether it ended because another one holds the run."""
+        return isinstance(self.error, FencedError)
+
+
+Snapshot = tuple[str, State]
+Change = Callable[[State], None]
+
+
+def deaths(state: State, holder: str, *, power: bool) -> Iterator[Snapshot | Life]:
+    """Yield the state that a death at each stop of a life leaves, and then the life's own end.
+
+    With ``power``, what was not synced goes too: each of its prefixes is a state.
+    """
+    with Life(state, holder) as life:
+        while (label := life.step()) is not None:
+            if power:
+                for kept in life.torn:
+                    yield f"torn before {label}", state.cut(kept)
+                life.torn.clear()
+                for kept in range(state.disk.synced, len(state.disk.rows)):
+                    yield f"power at {label}", state.cut(kept)
+            yield label, state.copy()
+        yield life

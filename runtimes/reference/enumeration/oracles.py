@@ -1,0 +1,207 @@
+"""What must hold of a run, by its ledger and its log: pure functions, each with its number.
+
+The numbers are those of the design notes.  A finding is a sentence; no finding is no violation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from harness.effects import Effect, Json, Tier
+from runtimes.reference.effect_log.facts import Facts, Standing
+from runtimes.reference.effect_log.records import (
+    Completion,
+    Intent,
+    Lease,
+    Outcome,
+    Plan,
+    Record,
+    Resolution,
+    Verdict,
+)
+from runtimes.reference.enumeration.agent import DNS, DRIFT, INBOX, OWED, TABLES
+from runtimes.reference.enumeration.world import Applied, World
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A run that is over: its world, its records in order, what is known of it, its last error.
+
+    ``given`` is what agents were given: slot, plan, hash.  ``drifted`` says that a stranger wrote.
+    """
+
+    world: World
+    records: list[Record]
+    facts: Facts
+    given: list[tuple[str, int, str]]
+    error: Exception | None
+    drifted: bool
+
+    @property
+    def completed(self) -> bool:
+        """Say whether the run says so."""
+        return self.facts.terminal is not None and self.facts.terminal.status == "completed"
+
+    def before(self, line: Applied) -> list[Record]:
+        """Return the records that were written when an effect was applied."""
+        return self.records[: line.rows]
+
+
+def base(slot: str) -> str:
+    """Return a slot's name in the first plan."""
+    return slot.partition("@")[0]
+
+
+def duplicate(seen: Evidence) -> Iterator[str]:
+    """O1: what cannot be undone is done once."""
+    lines = [base(line.slot) for line in seen.world.ledger if line.effect is Effect.IRREVERSIBLE]
+    yield from (f"{slot} {n} times" for slot, n in Counter(lines).items() if n > 1)
+
+
+def hybrid_twice(seen: Evidence) -> Iterator[str]:
+    """O1b: under one plan a write that rests on a value is done once."""
+    lines = [
+        (line.slot, _epoch(seen.before(line)))
+        for line in seen.world.ledger
+        if line.effect is Effect.HYBRID
+    ]
+    yield from (f"{slot} {n} times" for (slot, _), n in Counter(lines).items() if n > 1)
+
+
+def lost(seen: Evidence) -> Iterator[str]:
+    """O2: what a completed run owes is there."""
+    done = {base(line.slot) for line in seen.world.ledger}
+    yield from (slot for slot in OWED if seen.completed and slot not in done)
+
+
+def sealed_true(seen: Evidence) -> Iterator[str]:
+    """O3: a completion says what the world has."""
+    made = {(line.slot, line.version) for line in seen.world.ledger}
+    for record in seen.records:
+        if isinstance(record, Completion) and record.outcome is Outcome.OK:
+            if (record.slot, record.version_after) not in made and record.provider_ref:
+                yield f"{record.slot} is not at {record.version_after}"
+
+
+def write_ahead(seen: Evidence) -> Iterator[str]:
+    """O4: nothing is done that the log did not have as an intent."""
+    for line in seen.world.ledger:
+        if not any(isinstance(r, Intent) and r.slot == line.slot for r in seen.before(line)):
+            yield line.slot
+
+
+def stale(seen: Evidence) -> Iterator[str]:
+    """O5: nobody's write is overwritten by a decision that did not know it."""
+    yield from (line.slot for line in seen.world.ledger if line.stale)
+
+
+def fenced(seen: Evidence) -> Iterator[str]:
+    """O6: nothing is applied for a process that does not hold the run any more."""
+    for line in seen.world.ledger if seen.world.fences else ():
+        leases = [r.epoch for r in seen.before(line) if isinstance(r, Lease)]
+        if leases and line.epoch != max(leases) and not _fence_pending(seen, line, max(leases)):
+            yield f"{line.slot} in epoch {line.epoch} of {max(leases)}"
+
+
+def doubt_closed(seen: Evidence) -> Iterator[str]:
+    """O12: at its end nothing is in doubt, and nothing was tried again while it was."""
+    if seen.facts.terminal:
+        yield from (f"{slot} is open" for slot in seen.facts.unresolved)
+    last: dict[str, Record] = {}
+    for record in seen.records:
+        if isinstance(record, Intent) and record.effect.once and record.tier is not Tier.K:
+            if isinstance(last.get(record.slot), Intent):
+                yield f"{record.slot} was tried again while in doubt"
+        if isinstance(record, Intent | Completion | Resolution):
+            last[record.slot] = record
+
+
+def needless(seen: Evidence) -> Iterator[str]:
+    """O13: a human is asked only where nobody else can tell."""
+    for slot, tried in seen.facts.effects.items():
+        if tried.standing is Standing.UNKNOWN:
+            intent = tried.intent
+            if intent.effect is not Effect.IRREVERSIBLE or intent.tier in {Tier.K, Tier.Q}:
+                yield slot
+            elif intent.tier is Tier.V and intent.target not in {INBOX}:
+                yield slot
+
+
+def replanned(seen: Evidence) -> Iterator[str]:
+    """O14: after a forced plan nothing of the old one is done."""
+    for line in seen.world.ledger:
+        records = seen.before(line)
+        of = [r.plan_epoch for r in records if isinstance(r, Intent) and r.slot == line.slot]
+        if of and of[-1] != _epoch(records):
+            yield f"{line.slot} of plan {of[-1]} under plan {_epoch(records)}"
+
+
+def ended(seen: Evidence) -> Iterator[str]:
+    """O15: a run ends, or a human is asked."""
+    if seen.error is not None:
+        yield f"{type(seen.error).__name__}: {seen.error}"
+    elif not seen.completed and not seen.facts.unresolved:
+        yield "it goes on for ever"
+
+
+def same_end(seen: Evidence) -> Iterator[str]:
+    """O16: however often it died, a completed run leaves the same world."""
+    wanted: dict[str, Json] = {"target": "created", INBOX: ["moved"], DNS: "target"}
+    wanted |= {f"target/{table}": value for table, value in TABLES.items()}
+    wanted |= {table: [] for table in TABLES}
+    for path, value in wanted.items() if seen.completed else ():
+        found = seen.world.things[path].value if path in seen.world.things else None
+        strange = seen.drifted and path == DNS and found == DRIFT[1]
+        if found != value and not strange:
+            yield f"{path} is {found!r}, not {value!r}"
+
+
+def faithful(seen: Evidence) -> Iterator[str]:
+    """O19: whoever asks again under the same plan is given the same."""
+    first: dict[tuple[str, int], str] = {}
+    for slot, plan, given in seen.given:
+        if first.setdefault((slot, plan), given) != given:
+            yield f"{slot} under plan {plan}"
+
+
+def _epoch(records: list[Record]) -> int:
+    return max((r.plan_epoch for r in records if isinstance(r, Plan)), default=0)
+
+
+def _fence_pending(seen: Evidence, line: Applied, epoch: int) -> bool:
+    """Say whether the lease of that epoch was written, and its fence not yet set.
+
+    What arrives in between is settled after the fence, like all that is in doubt.
+    """
+    after = [i for i, r in enumerate(seen.records) if isinstance(r, Lease) and r.epoch == epoch]
+    return bool(after) and line.rows == after[0] + 1
+
+
+ORACLES: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
+    "O1 duplicate": duplicate,
+    "O1b hybrid twice": hybrid_twice,
+    "O2 lost": lost,
+    "O3 sealed is true": sealed_true,
+    "O4 write-ahead": write_ahead,
+    "O5 stale write": stale,
+    "O6 fenced": fenced,
+    "O12 doubt closed": doubt_closed,
+    "O13 needless escalation": needless,
+    "O14 re-plan": replanned,
+    "O15 ended": ended,
+    "O16 same end": same_end,
+    "O19 replay": faithful,
+}
+SCORES = frozenset({"O13 needless escalation"})
+"""What is counted, and is no harm."""
+
+
+def judge(seen: Evidence) -> dict[str, str]:
+    """Return the violated oracles, each with its first finding."""
+    found = {name: next(oracle(seen), None) for name, oracle in ORACLES.items()}
+    return {name: why for name, why in found.items() if why is not None}
+
+
+__all__ = ["ORACLES", "SCORES", "Evidence", "Verdict", "judge"]
