@@ -88,7 +88,7 @@ class Grant:
     bounds: tuple[Bound, ...] = ()
 
     def __post_init__(self) -> None:
-        if not OPERATION.fullmatch(self.op):
+        if not is_operation(self.op):
             msg = f"expected an operation such as 'dns.update', saw {seen(self.op)}"
             raise GrantError(msg)
         if not is_target(self.target.removesuffix("/")) or len(self.target) > LONGEST:
@@ -120,6 +120,11 @@ class Grant:
 def is_target(text: str) -> bool:
     """Say whether a text is the one spelling of a target."""
     return len(text) <= LONGEST and TARGET.fullmatch(text) is not None
+
+
+def is_operation(text: str) -> bool:
+    """Say whether a text can be an operation."""
+    return OPERATION.fullmatch(text) is not None
 
 
 def seen(text: str) -> str:

@@ -42,7 +42,7 @@ class Token:
     def ttl_ms(self) -> int:
         """The shortest time that a block allows, from the issue of the first."""
         later = [block.ttl_ms for block in self.narrowings if block.ttl_ms is not None]
-        return min(self.root.ttl_ms, *later)
+        return min([self.root.ttl_ms, *later])
 
     @property
     def allowed(self) -> tuple[tuple[Grant, ...], ...]:

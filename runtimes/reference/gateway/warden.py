@@ -19,7 +19,7 @@ from biscuit_auth import AuthorizationError, AuthorizerBuilder
 from harness.effects import Json
 from runtimes.reference.gateway.clock import SKEW_MS, Moment, age_ms
 from runtimes.reference.gateway.errors import Reason, RefusedError, UnjudgedError
-from runtimes.reference.gateway.grant import INT64, OneOf, Within, seen
+from runtimes.reference.gateway.grant import INT64, OneOf, Within, is_operation, is_target, seen
 from runtimes.reference.gateway.keys import Keyring
 from runtimes.reference.gateway.revocation import Revocations
 from runtimes.reference.gateway.token import Token, read
@@ -31,13 +31,7 @@ TRIES = 3
 CACHED = 1024
 DENIED = "authorization failed"
 """How the library begins when it has judged; whatever else it raises is no verdict."""
-FACTS = """
-run({run}); peer({peer}); fence({fence}); age({age}); op({op}); target({target});
-"""
-POLICY = """
-allow if granted($grant);
-deny if true;
-"""
+POLICY = "allow if granted($grant); deny if true;"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,15 +166,18 @@ def datalog_allows(token: Token, request: Request, age: int, limit_ms: int = LIM
         UnjudgedError: it came to no verdict.
 
     """
-    terms: dict[str, Any] = {
-        "run": request.run,
-        "peer": request.peer,
-        "fence": request.fence,
-        "age": age,
-        "op": request.op,
-        "target": request.target,
-    }
-    lines = [FACTS]
+    terms: dict[str, Any] = {"fence": request.fence, "age": age}
+    lines = ["fence({fence}); age({age});"]
+    # Without a fact of it nothing applies to it: so is what no token can name.
+    for name, value, known in (
+        ("run", request.run, request.run.isprintable()),
+        ("peer", request.peer, request.peer.isprintable()),
+        ("op", request.op, is_operation(request.op)),
+        ("target", request.target, is_target(request.target)),
+    ):
+        if known:
+            lines.append(f"{name}({{{name}}});")
+            terms[name] = value
     bounds = {bound for grants in token.allowed for grant in grants for bound in grant.bounds}
     names = sorted({(type(bound), bound.arg) for bound in bounds}, key=lambda name: name[1])
     for number, (kind, name) in enumerate(names):
@@ -190,7 +187,7 @@ def datalog_allows(token: Token, request: Request, age: int, limit_ms: int = LIM
         elif kind is OneOf and type(value) is str and value.isprintable():
             lines.append(f"text_arg({{name{number}}}, {{value{number}}});")
         else:
-            continue  # no fact of it: whatever bounds it does not hold
+            continue
         terms[f"name{number}"], terms[f"value{number}"] = name, value
     builder = AuthorizerBuilder("".join([*lines, POLICY]), terms)
     limits = builder.limits()  # type: ignore[attr-defined] # the stubs leave it out
