@@ -30,8 +30,8 @@ from runtimes.reference.gateway.token import attenuate, mint, read
 from runtimes.reference.gateway.warden import Request, Warden, datalog_allows
 
 
-ROUNDS, EACH = 40, 50
-VALID, SHORT = 50_000, 10_000
+ROUNDS, EACH = 20, 50
+VALID, SHORT = 50_000, 5_000
 REVOKED = 100_000
 GRANTS = (
     Grant("dns.update", "zone:example.com/"),

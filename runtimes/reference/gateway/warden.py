@@ -19,7 +19,7 @@ from biscuit_auth import AuthorizationError, AuthorizerBuilder
 from harness.effects import Json
 from runtimes.reference.gateway.clock import SKEW_MS, Moment, age_ms
 from runtimes.reference.gateway.errors import Reason, RefusedError, UnjudgedError
-from runtimes.reference.gateway.grant import INT64, OneOf, Within, is_operation, is_target, seen
+from runtimes.reference.gateway.grant import INT64, is_operation, is_target, seen
 from runtimes.reference.gateway.keys import Keyring
 from runtimes.reference.gateway.revocation import Revocations
 from runtimes.reference.gateway.token import Token, read
@@ -169,7 +169,7 @@ def datalog_allows(token: Token, request: Request, age: int, limit_ms: int = LIM
     terms: dict[str, Any] = {"fence": request.fence, "age": age}
     lines = ["fence({fence}); age({age});"]
     # Without a fact of it nothing applies to it: so is what no token can name.
-    for name, value, known in (
+    for name, text, known in (
         ("run", request.run, request.run.isprintable()),
         ("peer", request.peer, request.peer.isprintable()),
         ("op", request.op, is_operation(request.op)),
@@ -177,14 +177,14 @@ def datalog_allows(token: Token, request: Request, age: int, limit_ms: int = LIM
     ):
         if known:
             lines.append(f"{name}({{{name}}});")
-            terms[name] = value
+            terms[name] = text
+    # Only what is bounded, however many arguments there are: the library counts facts.
     bounds = {bound for grants in token.allowed for grant in grants for bound in grant.bounds}
-    names = sorted({(type(bound), bound.arg) for bound in bounds}, key=lambda name: name[1])
-    for number, (kind, name) in enumerate(names):
+    for number, name in enumerate(sorted({bound.arg for bound in bounds})):
         value = request.args.get(name)
-        if kind is Within and type(value) is int and -INT64 <= value < INT64:
+        if type(value) is int and -INT64 <= value < INT64:
             lines.append(f"int_arg({{name{number}}}, {{value{number}}});")
-        elif kind is OneOf and type(value) is str and value.isprintable():
+        elif type(value) is str and value.isprintable():
             lines.append(f"text_arg({{name{number}}}, {{value{number}}});")
         else:
             continue
