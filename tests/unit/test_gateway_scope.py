@@ -8,12 +8,12 @@ import pytest
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.gateway import GRANTS, Gateway, ask, wire
+from support.gateway import GRANTS, Gateway, ask, datalog, wire
 
 from runtimes.reference.gateway.errors import GrantError, Reason, RefusedError
 from runtimes.reference.gateway.grant import LONGEST, MOST, Grant, OneOf, Within
 from runtimes.reference.gateway.token import attenuate, read
-from runtimes.reference.gateway.warden import Request, datalog_allows, explain
+from runtimes.reference.gateway.warden import Request, explain
 
 
 BELOW, EXACT = "dns.update", "dns.get"  # on zone:example.com/ and on zone:example.com/app
@@ -146,7 +146,7 @@ def refused(gateway: Gateway, token: str, request: Request) -> Reason:
     """Return why a request is refused, by both judges."""
     with pytest.raises(RefusedError) as error:
         gateway.check(token, request)
-    assert not datalog_allows(read(token, gateway.keyring), request, age=0)
+    assert not datalog(read(token, gateway.keyring), request)
     assert str(error.value).isascii()
     assert len(str(error.value)) < 400
     return error.value.reason
@@ -328,7 +328,7 @@ def test_a_child_is_narrower_and_the_judges_agree(gateway: Gateway) -> None:
             said = False
         else:
             said = True
-        assert said == datalog_allows(token, request, age=0)
+        assert said == datalog(token, request)
         return said
 
     @settings(max_examples=300, deadline=None, derandomize=True)
