@@ -7,10 +7,11 @@ from typing import Any
 
 from runtimes.reference.gateway.clock import Watch
 from runtimes.reference.gateway.grant import Grant, OneOf, Within
+from runtimes.reference.gateway.judges import Request, datalog_allows
 from runtimes.reference.gateway.keys import Keyring
 from runtimes.reference.gateway.revocation import Revocations
 from runtimes.reference.gateway.token import Token, attenuate, mint
-from runtimes.reference.gateway.warden import Permit, Request, Warden, datalog_allows
+from runtimes.reference.gateway.warden import Permit, Warden
 
 
 GRANTS = (

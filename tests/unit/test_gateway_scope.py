@@ -12,8 +12,8 @@ from support.gateway import GRANTS, Gateway, ask, datalog, wire
 
 from runtimes.reference.gateway.errors import GrantError, Reason, RefusedError
 from runtimes.reference.gateway.grant import LONGEST, MOST, Grant, OneOf, Within
+from runtimes.reference.gateway.judges import Request, explain
 from runtimes.reference.gateway.token import attenuate, read
-from runtimes.reference.gateway.warden import Request, explain
 
 
 BELOW, EXACT = "dns.update", "dns.get"  # on zone:example.com/ and on zone:example.com/app

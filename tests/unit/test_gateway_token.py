@@ -21,9 +21,10 @@ from runtimes.reference.gateway.errors import (
     UnjudgedError,
 )
 from runtimes.reference.gateway.grant import Grant, OneOf, Within
+from runtimes.reference.gateway.judges import Request, datalog_allows
 from runtimes.reference.gateway.revocation import Revocations
 from runtimes.reference.gateway.token import LONGEST, capability_ids, read
-from runtimes.reference.gateway.warden import CACHED, Request, Warden, datalog_allows
+from runtimes.reference.gateway.warden import CACHED, Warden
 
 
 NOT_OURS = {Reason.MALFORMED, Reason.UNSIGNED, Reason.FOREIGN_KEY}

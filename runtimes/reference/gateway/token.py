@@ -10,18 +10,12 @@ from dataclasses import dataclass
 
 from biscuit_auth import Biscuit, BiscuitValidationError, UnverifiedBiscuit
 
+from runtimes.reference.gateway.blocks import narrowing_block, read_narrowing, root_block
 from runtimes.reference.gateway.clock import Moment
 from runtimes.reference.gateway.errors import ForeignKeyError, GrantError, Reason, RefusedError
 from runtimes.reference.gateway.grant import Grant
 from runtimes.reference.gateway.keys import Keyring, PublicKeys
-from runtimes.reference.gateway.words import (
-    Narrowing,
-    Root,
-    narrowing_block,
-    read_narrowing,
-    read_root,
-    root_block,
-)
+from runtimes.reference.gateway.words import Narrowing, Root, read_root
 
 
 LONGEST = 32_768
