@@ -1,0 +1,64 @@
+"""What the gateway says instead of yes: a refusal has its reason, and no verdict is no refusal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a request is refused, in the order in which it is looked at."""
+
+    MALFORMED = "malformed"
+    """It is no token, or has a block that no `attenuate` wrote."""
+    FOREIGN_KEY = "foreign_key"
+    """It names a root key that the keyring does not have, or no longer."""
+    UNSIGNED = "unsigned"
+    """Its signatures do not fit the root key that it names."""
+    REVOKED = "revoked"
+    WRONG_RUN = "wrong_run"
+    WRONG_PEER = "wrong_peer"
+    FENCED = "fenced"
+    """Its epoch is older than that of the run."""
+    CLOCK_STEPPED_BACK = "clock_stepped_back"
+    """The wall clock is behind what it has shown, and only it could tell the age."""
+    NOT_YET_VALID = "not_yet_valid"
+    """It is from the future."""
+    EXPIRED = "expired"
+    OUT_OF_SCOPE = "out_of_scope"
+    """Another operation, or another target."""
+    OUT_OF_BOUNDS = "out_of_bounds"
+    """The operation on that target, but not with these arguments."""
+
+
+class GatewayError(Exception):
+    """The gateway does not let something happen; nothing was sent."""
+
+
+class RefusedError(GatewayError):
+    """The token does not allow the request, and never will as it stands.
+
+    Attributes:
+        reason: which rule refuses.
+
+    """
+
+    def __init__(self, reason: Reason, why: str) -> None:
+        """Say which rule refuses, what it expected, what it saw, and what to do."""
+        super().__init__(f"{reason}: {why}")
+        self.reason = reason
+
+
+class UnjudgedError(GatewayError):
+    """There is no verdict: nothing is known to be wrong with the token, and nothing was allowed."""
+
+
+class GrantError(GatewayError, ValueError):
+    """What shall be granted cannot be said safely; nothing was signed."""
+
+
+class KeysError(GatewayError):
+    """The root keys cannot be had, or not changed so."""
+
+
+class ForeignKeyError(KeysError):
+    """Nobody here has a root key with such an id."""
