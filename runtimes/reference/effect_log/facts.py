@@ -46,9 +46,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """An effect, from its latest intent on."""
+    """An effect, from its latest intent on; ``epoch`` is the one that intent was written in."""
 
     intent: Intent
+    epoch: int
     completion: Completion | None = None
     resolution: Resolution | None = None
 
@@ -139,6 +140,7 @@ class Facts:
             "effects": {
                 slot: {
                     "intent": plain(tried.intent),
+                    "epoch": tried.epoch,
                     "completion": plain(tried.completion) if tried.completion else None,
                     "resolution": plain(tried.resolution) if tried.resolution else None,
                 }
@@ -172,6 +174,7 @@ class Facts:
             effects={
                 slot: Tried(
                     intent=made(Intent, one["intent"]),
+                    epoch=one["epoch"],
                     completion=maybe(Completion, one["completion"]),
                     resolution=maybe(Resolution, one["resolution"]),
                 )
@@ -242,7 +245,7 @@ def _intent(facts: Facts, seq: int, record: Intent) -> None:
         standing, again = tried.standing, keyed or not record.effect.once
         _hold(standing not in {Standing.DONE, Standing.UNKNOWN}, f"{slot} is {standing}")
         _hold(standing is not Standing.IN_DOUBT or again, f"{slot} is in doubt, no key helps")
-    facts.effects[slot] = Tried(intent=record)
+    facts.effects[slot] = Tried(intent=record, epoch=facts.epoch)
 
 
 def _tried(facts: Facts, record: Completion | Resolution) -> Tried:
@@ -259,7 +262,7 @@ def _completion(facts: Facts, seq: int, record: Completion) -> None:
     _hold(tried.standing is Standing.IN_DOUBT, f"{record.slot} is {tried.standing} already")
     _hold(record.attempt == tried.intent.attempt, f"{record.slot} is at attempt {record.attempt}")
     _hold(record.request_hash == tried.intent.request_hash, "it answers another request")
-    facts.effects[record.slot] = Tried(intent=tried.intent, completion=record)
+    facts.effects[record.slot] = Tried(intent=tried.intent, epoch=tried.epoch, completion=record)
 
 
 def _resolution(facts: Facts, seq: int, record: Resolution) -> None:
@@ -271,7 +274,7 @@ def _resolution(facts: Facts, seq: int, record: Resolution) -> None:
         record.authoritative or record.verdict is Verdict.UNKNOWN,
         f"{record.verdict} needs evidence that is authoritative",
     )
-    facts.effects[record.slot] = Tried(intent=tried.intent, resolution=record)
+    facts.effects[record.slot] = Tried(intent=tried.intent, epoch=tried.epoch, resolution=record)
 
 
 def _revoke(facts: Facts, seq: int, record: Revoke) -> None:

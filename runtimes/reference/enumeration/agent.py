@@ -8,8 +8,10 @@ from typing import Any
 
 from harness.effects import Effect, Json, Op
 from harness.program import Command, Emit, Invoke, One, Step, WaitFor, decide, gather, play, step
+from runtimes.reference.effect_log.canonical import canonical
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.session import Session, Wanted
+from runtimes.reference.upstreams.base import UnreachableError
 
 
 READ, CREATE = Op("read", Effect.READ), Op("create", Effect.IDEMPOTENT)
@@ -28,9 +30,12 @@ OWED = (
 )
 
 
-async def migrate(arg: Any) -> Any:
+Given = tuple[str, int, bytes]
+"""What an agent was given: the slot, the plan under which it asked, the text of the answer."""
+
+
+async def migrate(arg: Any) -> Any:  # noqa: ANN401 - JSON
     """Copy tables, empty them, switch the name on what it was seen to be, tell people."""
-    del arg
     found = {table: await step(f"read_{table}", READ, {"path": table}) for table in TABLES}
     name = await step("read_dns", READ, {"path": DNS})
     options: list[Json] = [*TABLES]
@@ -44,7 +49,7 @@ async def migrate(arg: Any) -> Any:
             return {"failed": table}
     await gather(*(step(f"clear_{table}", CLEAR, {"path": table}) for table in TABLES))
     await step("cut_over", SET, {"path": DNS, "value": "target"}, [name.premise])
-    told = await step("notify", APPEND, {"path": INBOX, "value": "moved"})
+    told = await step("notify", APPEND, {"path": INBOX, "value": arg["text"]})
     return {"moved": sorted(order.value), "told": told.status}
 
 
@@ -53,7 +58,7 @@ class SessionOps:
     """The commands of a program as a session carries them out; ``given`` is what it was given."""
 
     session: Session
-    given: list[tuple[str, int, str]]
+    given: list[Given]
     armed: frozenset[str] = field(default_factory=frozenset)
 
     async def step(self, command: Step) -> dict[str, Json]:
@@ -70,7 +75,7 @@ class SessionOps:
         if isinstance(given.response, dict):
             response |= given.response
         if not given.settled:
-            said = (command.name, self.session.facts.plan_epoch, repr(response))
+            said = (command.name, self.session.facts.plan_epoch, canonical(response))
             self.given.append(said)
         return response
 
@@ -102,13 +107,15 @@ class SessionOps:
     async def at(self, phase: str, name: str) -> None: ...
 
 
-async def work(session: Session, given: list[tuple[str, int, str]]) -> None:
+async def work(session: Session, given: list[Given], arg: Json) -> None:
     """Play the program to its end, with a new plan whenever a premise is false."""
     while session.facts.terminal is None:
         try:
-            output = await play(migrate, None, SessionOps(session, given))
+            output = await play(migrate, arg, SessionOps(session, given))
         except DriftError as drift:
             await session.replan(drift)
+        except UnreachableError:
+            continue  # nothing was done
         except EscalatedError:
             return
         else:

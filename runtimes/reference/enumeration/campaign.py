@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from runtimes.reference.enumeration.agent import DRIFT
-from runtimes.reference.enumeration.life import Life, State, deaths
+from runtimes.reference.enumeration.agent import DRIFT, OWED
+from runtimes.reference.enumeration.life import Change, Life, State, deaths
 from runtimes.reference.enumeration.oracles import Evidence, judge
-from runtimes.reference.enumeration.world import DEADLINE_S
+from runtimes.reference.enumeration.world import DEADLINE_S, RETENTION_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,18 @@ class Tally:
             self.example.setdefault(name, (ended.way, why))
 
 
-def over(life: Life, way: tuple[str, ...], *, drifted: bool = False) -> Ended:
+def over(life: Life, way: tuple[str, ...], *, drifted: bool = False, aged: bool = False) -> Ended:
     """Return what a life leaves that came to its end."""
     state = life.state
-    evidence = Evidence(state.world, state.records, life.facts, state.given, life.error, drifted)
+    evidence = Evidence(
+        state.world,
+        state.records,
+        life.facts,
+        state.given,
+        life.error,
+        drifted=drifted,
+        aged=aged,
+    )
     return Ended(way, evidence)
 
 
@@ -54,22 +62,32 @@ def drift(state: State) -> None:
     state.world.drift(*DRIFT)
 
 
+def age(state: State) -> None:
+    """Be away for longer than any provider keeps a key."""
+    state.world.time.now += (RETENTION_S + 3600) * 1000
+
+
+def rephrase(state: State) -> None:
+    """Have the agent find other words for the same, as a model does."""
+    state.text = "we have moved"
+
+
 def kills(
     first: State,
     *,
     power: bool,
     depth: int,
-    change: Callable[[State], None] | None = None,
+    change: Change | None = None,
     way: tuple[str, ...] = (),
 ) -> Iterator[Ended]:
     """Die at every stop, and at every stop of each recovery, ``depth`` times.
 
     ``change`` happens to the world after the first death.
     """
-    drifted = change is not None and bool(way)
+    drifted, aged = (bool(way) and change is each for each in (drift, age))
     for found in deaths(first, f"life-{len(way) + 1}", power=power):
         if isinstance(found, Life):
-            yield over(found, way, drifted=drifted)
+            yield over(found, way, drifted=drifted, aged=aged)
         elif len(way) < depth:
             label, state = found
             if change and not way:
@@ -133,3 +151,61 @@ def late(fresh: Callable[[], State]) -> Iterator[Ended]:
                 yield over(second.finish(), (f"sent at {where}", f"there at {at or 'its end'}"))
             if at is None:
                 break
+
+
+def troubles(fresh: Callable[[], State], depth: int) -> Iterator[Ended]:
+    """Have one call come to grief in each way, and die at every stop, ``depth`` times."""
+    for slot in OWED:
+        for how in ("request", "reply", "unreachable"):
+            state = fresh()
+            state.world.trouble = (slot, how)
+            for ended in kills(state, power=False, depth=depth):
+                yield Ended((f"{slot}: {how}", *ended.way), ended.evidence)
+
+
+def astray(fresh: Callable[[], State]) -> Iterator[Ended]:
+    """Lose a request to its living sender, and have it arrive at every later stop in time."""
+    for slot in OWED:
+        for stop in count():
+            state = fresh()
+            state.world.trouble = (slot, "request")
+            with Life(state, "life-1") as life:
+                lost_ms, label, left = 0, "", stop
+                while left >= 0 and (step := life.step()) is not None:
+                    label = step
+                    lost_ms = lost_ms or (state.world.time.now if state.world.astray else 0)
+                    left -= bool(state.world.astray)
+                if left >= 0 or state.world.time.now >= lost_ms + DEADLINE_S * 1000:
+                    break
+                state.world.arrive()
+                yield over(life.finish(), (f"{slot}: request", f"there at {label}"))
+
+
+Campaign = Callable[[Callable[[], State]], Iterator[Ended]]
+SMALL: Mapping[str, Campaign] = {
+    "kill": lambda fresh: kills(fresh(), power=False, depth=1),
+    "power": lambda fresh: kills(fresh(), power=True, depth=1),
+    "kill, drift": lambda fresh: kills(fresh(), power=False, depth=1, change=drift),
+    "kill, a day": lambda fresh: kills(fresh(), power=False, depth=1, change=age),
+    "kill, other words": lambda fresh: kills(fresh(), power=False, depth=1, change=rephrase),
+    "astray": astray,
+    "late": late,
+    "trouble": lambda fresh: troubles(fresh, depth=0),
+    "drift at": lambda fresh: drifts(fresh()),
+    "zombie": zombies,
+}
+"""Every point once: what mutants are hunted with."""
+WHOLE: Mapping[str, Campaign] = {
+    "kill x kill": lambda fresh: kills(fresh(), power=False, depth=2),
+    "power x power": lambda fresh: kills(fresh(), power=True, depth=2),
+    "kill, drift, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=drift),
+    "power, drift, power": lambda fresh: kills(fresh(), power=True, depth=2, change=drift),
+    "kill, a day, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=age),
+    "kill, other words": SMALL["kill, other words"],
+    "kill x drift at": lambda fresh: drifts(fresh()),
+    "zombie x woken at": zombies,
+    "late x there at": late,
+    "astray x there at": astray,
+    "trouble x kill": lambda fresh: troubles(fresh, depth=1),
+}
+"""Every pair of points."""

@@ -13,13 +13,15 @@ from runtimes.reference.effect_log.facts import Facts
 from runtimes.reference.effect_log.log import EffectLog, Receipt, RunLog
 from runtimes.reference.effect_log.reading import recover
 from runtimes.reference.effect_log.records import Record
-from runtimes.reference.enumeration.agent import THINGS, work
+from runtimes.reference.enumeration.agent import THINGS, Given, work
 from runtimes.reference.enumeration.disk import Disk, Heads, Store
 from runtimes.reference.enumeration.world import Stop, Thing, Time, World
 from runtimes.reference.resume.recovery import take_over
 
 
 RUN = "r"
+MANY = 1000
+"""No life that ends has so many stops."""
 
 
 @dataclass(slots=True)
@@ -27,13 +29,14 @@ class State:
     """All that outlives a process: the disk and the world.
 
     ``records`` are those of the disk's rows, ``given`` is what agents were given so far: both are
-    for the oracles only.
+    for the oracles only.  ``text`` is what the agent writes to people.
     """
 
     disk: Disk
     world: World
     records: list[Record] = field(default_factory=list)
-    given: list[tuple[str, int, str]] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
+    text: str = "moved"
 
     @classmethod
     def fresh(cls, tier: Tier, *, fences: bool, careless: bool = False) -> State:
@@ -43,11 +46,14 @@ class State:
 
     def copy(self) -> State:
         """Return the same state."""
-        return State(self.disk.copy(), self.world.copy(), [*self.records], [*self.given])
+        return self._with(self.disk.copy(), [*self.records])
 
     def cut(self, kept: int) -> State:
         """Return what the power leaves, if it leaves that many rows."""
-        return State(self.disk.cut(kept), self.world.copy(), self.records[:kept], [*self.given])
+        return self._with(self.disk.cut(kept), self.records[:kept])
+
+    def _with(self, disk: Disk, records: list[Record]) -> State:
+        return State(disk, self.world.copy(), records, [*self.given], self.text)
 
 
 class StoppingLog(RunLog):
@@ -80,6 +86,7 @@ class Life:
         self.state, self.holder = state, holder
         self.error: Exception | None = None
         self.over = False
+        self.stops = 0
         self.facts = Facts()
         self.torn: list[int] = []
         self._coroutine = self._live()
@@ -93,7 +100,7 @@ class Life:
         log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
         self.facts = run.facts
         session = await take_over(run, self.state.world, self.state.world.time, self.holder, key_of)
-        await work(session, self.state.given)
+        await work(session, self.state.given, {"text": self.state.text})
 
     def step(self) -> str | None:
         """Go on to the next stop and return its label; ``None`` at the end.
@@ -102,7 +109,10 @@ class Life:
         """
         if self.over:
             return None
+        self.stops += 1
         try:
+            if self.stops > MANY:
+                self._coroutine.throw(TimeoutError(f"it goes on after {MANY} stops"))
             return self._coroutine.send(None)  # type: ignore[no-any-return]
         except StopIteration:
             pass

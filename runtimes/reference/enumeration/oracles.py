@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.effects import Effect, Json, Tier
+from runtimes.reference.effect_log.errors import ConflictError
 from runtimes.reference.effect_log.facts import Facts, Standing
 from runtimes.reference.effect_log.records import (
     Completion,
@@ -19,9 +20,8 @@ from runtimes.reference.effect_log.records import (
     Plan,
     Record,
     Resolution,
-    Verdict,
 )
-from runtimes.reference.enumeration.agent import DNS, DRIFT, INBOX, OWED, TABLES
+from runtimes.reference.enumeration.agent import DNS, DRIFT, INBOX, OWED, TABLES, Given
 from runtimes.reference.enumeration.world import Applied, World
 
 
@@ -29,15 +29,16 @@ from runtimes.reference.enumeration.world import Applied, World
 class Evidence:
     """A run that is over: its world, its records in order, what is known of it, its last error.
 
-    ``given`` is what agents were given: slot, plan, hash.  ``drifted`` says that a stranger wrote.
+    ``drifted`` says that a stranger wrote, ``aged`` that keys were forgotten meanwhile.
     """
 
     world: World
     records: list[Record]
     facts: Facts
-    given: list[tuple[str, int, str]]
+    given: list[Given]
     error: Exception | None
-    drifted: bool
+    drifted: bool = False
+    aged: bool = False
 
     @property
     def completed(self) -> bool:
@@ -80,9 +81,10 @@ def sealed_true(seen: Evidence) -> Iterator[str]:
     """O3: a completion says what the world has."""
     made = {(line.slot, line.version) for line in seen.world.ledger}
     for record in seen.records:
-        if isinstance(record, Completion) and record.outcome is Outcome.OK:
-            if (record.slot, record.version_after) not in made and record.provider_ref:
-                yield f"{record.slot} is not at {record.version_after}"
+        if not isinstance(record, Completion) or record.outcome is not Outcome.OK:
+            continue
+        if record.provider_ref and (record.slot, record.version_after) not in made:
+            yield f"{record.slot} is not at {record.version_after}"
 
 
 def write_ahead(seen: Evidence) -> Iterator[str]:
@@ -111,22 +113,33 @@ def doubt_closed(seen: Evidence) -> Iterator[str]:
         yield from (f"{slot} is open" for slot in seen.facts.unresolved)
     last: dict[str, Record] = {}
     for record in seen.records:
-        if isinstance(record, Intent) and record.effect.once and record.tier is not Tier.K:
-            if isinstance(last.get(record.slot), Intent):
-                yield f"{record.slot} was tried again while in doubt"
-        if isinstance(record, Intent | Completion | Resolution):
-            last[record.slot] = record
+        if not isinstance(record, Intent | Completion | Resolution):
+            continue
+        again = isinstance(last.get(record.slot), Intent)
+        if (
+            isinstance(record, Intent)
+            and again
+            and record.effect.once
+            and record.tier is not Tier.K
+        ):
+            yield f"{record.slot} was tried again while in doubt"
+        last[record.slot] = record
 
 
 def needless(seen: Evidence) -> Iterator[str]:
-    """O13: a human is asked only where nobody else can tell."""
+    """O13: a human is asked only where nobody else can tell.
+
+    That is of what cannot be undone, where the provider says nothing: an opaque one, one that has
+    forgotten the key, and one with versions of a list, to which others may have added too.
+    """
     for slot, tried in seen.facts.effects.items():
-        if tried.standing is Standing.UNKNOWN:
-            intent = tried.intent
-            if intent.effect is not Effect.IRREVERSIBLE or intent.tier in {Tier.K, Tier.Q}:
-                yield slot
-            elif intent.tier is Tier.V and intent.target not in {INBOX}:
-                yield slot
+        intent = tried.intent
+        open_ = intent.tier is Tier.O or (intent.tier is Tier.K and seen.aged)
+        open_ |= intent.tier is Tier.V and intent.target == INBOX
+        if tried.standing is Standing.UNKNOWN and not (
+            open_ and intent.effect is Effect.IRREVERSIBLE
+        ):
+            yield slot
 
 
 def replanned(seen: Evidence) -> Iterator[str]:
@@ -140,6 +153,8 @@ def replanned(seen: Evidence) -> Iterator[str]:
 
 def ended(seen: Evidence) -> Iterator[str]:
     """O15: a run ends, or a human is asked."""
+    if isinstance(seen.error, ConflictError):
+        return  # it asked for something else under the same name, and was refused
     if seen.error is not None:
         yield f"{type(seen.error).__name__}: {seen.error}"
     elif not seen.completed and not seen.facts.unresolved:
@@ -148,7 +163,7 @@ def ended(seen: Evidence) -> Iterator[str]:
 
 def same_end(seen: Evidence) -> Iterator[str]:
     """O16: however often it died, a completed run leaves the same world."""
-    wanted: dict[str, Json] = {"target": "created", INBOX: ["moved"], DNS: "target"}
+    wanted: dict[str, Json] = {"target": "created", DNS: "target"}
     wanted |= {f"target/{table}": value for table, value in TABLES.items()}
     wanted |= {table: [] for table in TABLES}
     for path, value in wanted.items() if seen.completed else ():
@@ -160,7 +175,7 @@ def same_end(seen: Evidence) -> Iterator[str]:
 
 def faithful(seen: Evidence) -> Iterator[str]:
     """O19: whoever asks again under the same plan is given the same."""
-    first: dict[tuple[str, int], str] = {}
+    first: dict[tuple[str, int], bytes] = {}
     for slot, plan, given in seen.given:
         if first.setdefault((slot, plan), given) != given:
             yield f"{slot} under plan {plan}"
@@ -204,4 +219,4 @@ def judge(seen: Evidence) -> dict[str, str]:
     return {name: why for name, why in found.items() if why is not None}
 
 
-__all__ = ["ORACLES", "SCORES", "Evidence", "Verdict", "judge"]
+__all__ = ["ORACLES", "SCORES", "Evidence", "judge"]

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.canonical import digest
 from runtimes.reference.effect_log.records import Outcome
-from runtimes.reference.upstreams.base import Answer, Contract, Order, Seen, UnknownOperationError
+from runtimes.reference.upstreams.base import (
+    Answer,
+    Contract,
+    LostError,
+    Order,
+    Seen,
+    UnknownOperationError,
+    UnreachableError,
+)
 
 
 DEADLINE_S, RETENTION_S, LAG_S = 30, 24 * 3600, 5
@@ -102,6 +111,10 @@ class World:
     asked: int = 0
     rows: int = 0
     """How many rows the log has; whoever drives keeps it."""
+    trouble: tuple[str, str] | None = None
+    """A slot whose next call comes to grief, and how: request, reply, unreachable."""
+    astray: Order | None = None
+    """A request that was lost to its sender, and may still arrive."""
 
     def copy(self) -> World:
         """Return the same world, with a clock of its own."""
@@ -116,6 +129,8 @@ class World:
             self.epoch,
             self.asked,
             self.rows,
+            self.trouble,
+            self.astray,
         )
 
     def thing(self, path: str) -> Thing:
@@ -148,7 +163,17 @@ class World:
         if not EFFECTS[order.op].writes:
             return self.apply(order)
         await Stop(f"send {order.slot}")
+        how = self.trouble[1] if self.trouble and self.trouble[0] == order.slot else ""
+        if how:
+            self.trouble = None
+        if how == "unreachable":
+            raise UnreachableError(order.slot)
+        if how == "request":
+            self.astray = order
+            raise LostError(order.slot)
         answer = self.apply(order)
+        if how == "reply":
+            raise LostError(order.slot)
         await Stop(f"answer {order.slot}")
         return answer
 
@@ -178,6 +203,12 @@ class World:
         if self.fences:
             self.epoch = max(self.epoch, epoch)
         return self.fences
+
+    def arrive(self) -> None:
+        """Let a request that went astray arrive."""
+        if self.astray:
+            order, self.astray = self.astray, None
+            self.apply(order)
 
     # What it does with an order ---------------------------------------------------------------
 
@@ -211,8 +242,7 @@ class World:
     def _answer(self, order: Order) -> Answer:
         if order.op == "ask":
             self.asked += 1
-            options = order.args["options"]
-            assert isinstance(options, list)
+            options: Any = order.args["options"]
             turn = self.asked % len(options)
             return Answer(outcome=Outcome.OK, response={"value": options[turn:] + options[:turn]})
         thing = self.thing(order.target)

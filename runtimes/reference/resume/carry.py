@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.effects import Effect, Json
 from runtimes.reference.effect_log.canonical import digest
-from runtimes.reference.effect_log.facts import Facts, Standing
+from runtimes.reference.effect_log.facts import Facts, Standing, Tried
 from runtimes.reference.effect_log.log import RunLog
 from runtimes.reference.effect_log.records import (
     Completion,
@@ -76,7 +76,7 @@ class Carrier:
         while (tried := self.facts.effects[slot]).standing is Standing.IN_DOUBT:
             intent = tried.intent
             contract = self.upstream.contract(intent.op, intent.target)
-            way = remedy(intent, contract, self.clock.now_ms(), self.fenced_ms)
+            way = remedy(intent, contract, self.clock.now_ms(), self._fenced(tried))
             match way.move:
                 case Move.WAIT:
                     await self.clock.until(way.until_ms)
@@ -110,6 +110,10 @@ class Carrier:
         if false := [resource for resource in premises if resource not in now]:
             raise DriftError(slot, false)
         return now
+
+    def _fenced(self, tried: Tried) -> int | None:
+        """Return since when a call is refused: a fence keeps older epochs out, not one's own."""
+        return self.fenced_ms if tried.epoch < self.facts.epoch else None
 
     def _known(self, seen: Seen, version: str) -> bool:
         """Say whether a resource that has moved on still says what was read."""
