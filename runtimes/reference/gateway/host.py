@@ -62,7 +62,7 @@ def _address(text: str) -> str:
 def _ascii(text: str) -> str:
     for label in text.split("."):
         if why := flaw(label):
-            _refuse(why, "use its xn-- form if another script is meant")
+            _refuse(why, "use one script, composed")
     try:
         return idna.encode(text, strict=True).decode()
     except idna.IDNAError:

@@ -36,10 +36,10 @@ def check_segment(text: str) -> None:
         TargetError: it is empty, it leads elsewhere, or it is not what it looks like.
 
     """
-    if not text or text.endswith("."):
-        refuse("names between strokes", "an empty one, or a dot at the end", "write the whole path")
-    if text.split(";", maxsplit=1)[0] in {"", ".", ".."}:
+    if text.split(";", maxsplit=1)[0] in {".", ".."}:
         refuse("names between strokes", "dots that lead elsewhere", "write the whole path")
+    if not text or text.endswith("."):
+        refuse("names between strokes", "an empty one, or a dot at the end", "leave it out")
     if why := flaw(text):
         refuse("a name that is what it looks like", why, "write it composed, in one script")
 
