@@ -26,10 +26,8 @@ from runtimes.reference.gateway.approval_state import (
     Moment,
     State,
     Subject,
-    asked,
-    decided,
-    used,
 )
+from runtimes.reference.gateway.approval_steps import asked, decided, used
 
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -138,8 +136,9 @@ class Approvals:
             raise ApprovalError(msg)
         with self._store.lock():
             now = self._clock.now()
-            fresh = replace(shown, state=state, since=now, lasts_ns=lasts_s * SECOND_NS, by=by)
-            return self._save(*decided(self._known(now), fresh))
+            lasts_ns = lasts_s * SECOND_NS
+            word = replace(shown, state=state, since=now, lasts_ns=lasts_ns, by=by, claim="")
+            return self._save(*decided(self._known(now), shown, word))
 
     def _known(self, now: Moment) -> All:
         return tuple(each.at(now) for each in self._store.load())

@@ -56,14 +56,10 @@ class FileStore:
                 raise ApprovalFileError(msg)
             content = opened.read()
         try:
-            data = json.loads(content)
-            if set(data) != {"version", "approvals"} or data["version"] != VERSION:
-                raise ValueError
-            approvals = tuple(_approval(each) for each in data["approvals"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return _read(content)
+        except (ValueError, TypeError, KeyError) as error:
             msg = f"{self._path} is damaged, or of another version; restore it, or remove it"
             raise ApprovalFileError(msg) from error
-        return approvals
 
     def save(self, approvals: All) -> None:
         """Write all; once it returns they outlive the power.
@@ -86,6 +82,17 @@ class FileStore:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _read(content: bytes) -> All:
+    data = json.loads(content)
+    if not isinstance(data, dict) or set(data) != {"version", "approvals"}:
+        msg = "another object"
+        raise ValueError(msg)
+    if data["version"] != VERSION:
+        msg = "another version"
+        raise ValueError(msg)
+    return tuple(_approval(each) for each in data["approvals"])
 
 
 def _approval(data: dict[str, Any]) -> Approval:
