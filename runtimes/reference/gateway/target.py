@@ -90,7 +90,7 @@ def covers(scope: str, target: Target) -> bool:
     if not scope.endswith("/"):
         return Target.parse(scope) == target
     root = Target.parse(scope.removesuffix("/"))
-    if root.pattern or root.query or root.scheme == "mailto" or root.segments[-1:] == ("",):
+    if root.pattern or root.query or root.scheme == "mailto" or scope.endswith("//"):
         refuse("a subtree of names", "a star, a query, an address or two strokes", "shorten it")
     return str(target).startswith(f"{str(root).removesuffix('/')}/")
 
