@@ -37,7 +37,8 @@ BODY: dict[str, Any] = {
     "incarnation": "0",
     "seq": 3,
 }
-SECRET = "sk-live-0123456789abcdef"
+STATUSES = {200, 400, 413, 415, 422}
+CANARY = "sk-live-0123456789abcdef"
 
 
 @st.composite
@@ -72,6 +73,15 @@ def refused(content: bytes, media: str = "application/json") -> BadRequestError:
     return caught.value
 
 
+def status(content: bytes) -> int:
+    """Return how HTTP says what becomes of a body; another error than the one goes through."""
+    try:
+        parse(content)
+    except BadRequestError as error:
+        return error.status
+    return 200
+
+
 @given(calls(), NAME)
 def test_what_the_world_accepts(call: Call, cell: str) -> None:
     """A call as any worker writes it is read as the world reads it, and goes on as it came."""
@@ -90,10 +100,7 @@ def test_what_the_world_accepts(call: Call, cell: str) -> None:
 )
 def test_any_bytes(content: bytes) -> None:
     """They are a request or refused, and nothing else happens."""
-    try:
-        parse(content)
-    except BadRequestError as error:
-        assert error.status in {400, 413, 415, 422}
+    assert status(content) in STATUSES
 
 
 @given(st.data())
@@ -103,21 +110,17 @@ def test_any_bytes_within_a_request(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(start, min(len(whole), start + 8)))
     piece = data.draw(st.binary(max_size=6) | st.sampled_from([b'"', b"{", b"1e999", b"\\ud800"]))
-    try:
-        parse(whole[:start] + piece + whole[end:])
-    except BadRequestError as error:
-        assert error.status in {400, 413, 415, 422}
+    assert status(whole[:start] + piece + whole[end:]) in STATUSES
 
 
 @given(st.dictionaries(st.sampled_from(sorted(BODY)), JSON | st.floats(), max_size=3))
 def test_any_fields(changed: dict[str, Any]) -> None:
     """Whatever stands in its fields, it is a request that the world takes, or refused."""
-    try:
-        request = parse(body(**changed))
-    except BadRequestError as error:
-        assert error.status in {400, 422}
-    else:
-        Call.from_json({k: v for k, v in request.to_json().items() if k != "cell"})
+    content = body(**changed)
+    assert status(content) in {200, 400, 422}
+    if status(content) == 200:
+        request = parse(content)
+        assert Call.from_json({k: v for k, v in request.to_json().items() if k != "cell"})
 
 
 def text(good: str, bad: str) -> tuple[bytes, bytes]:
@@ -261,20 +264,20 @@ def test_the_content_type(media: str, taken: bool) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        body(**{SECRET: 1}),
-        body(run=SECRET * 20),
-        body(args={"path": "p", "value": {SECRET: 0.5}}),
-        body(args=SECRET),
-        body(effect=SECRET),
-        body(premises=[SECRET]),
-        body() + SECRET.encode(),
-        body().replace(b'"seq"', f'"{SECRET}": 1, "{SECRET}": 1, "seq"'.encode()),
+        body(**{CANARY: 1}),
+        body(run=CANARY * 20),
+        body(args={"path": "p", "value": {CANARY: 0.5}}),
+        body(args=CANARY),
+        body(effect=CANARY),
+        body(premises=[CANARY]),
+        body() + CANARY.encode(),
+        body().replace(b'"seq"', f'"{CANARY}": 1, "{CANARY}": 1, "seq"'.encode()),
     ],
 )
 def test_no_secret_in_a_message(content: bytes) -> None:
     """Whatever stands in a request, the refusal does not repeat it, nor carry it along."""
     error = refused(content)
-    assert SECRET not in str(error)
+    assert CANARY not in str(error)
     assert (None, None) == (error.__cause__, error.__context__)
 
 

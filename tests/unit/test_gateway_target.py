@@ -72,7 +72,7 @@ REFUSED = {
     "right to left": ("a/b", "a/\u202eb", "not seen"),
     "half a character": ("a/é", "a/\ud83d", "not seen"),
     "decomposed": ("a/é", "a/e\u0301", "NFC"),
-    "full width": ("a/b", "a/ｂ", "NFKC"),
+    "full width": ("a/b", "a/\uff42", "NFKC"),
     "one foreign letter": ("dns/app.example", "dns/\u0430pp.example", "CYRILLIC, LATIN"),
     "all foreign, all alike": ("inbox/анна", "inbox/\u0440\u0430\u0443", "look like Latin"),
     "a host with one": ("https://app.example/", "https://\u0430pp.example/", "CYRILLIC"),
@@ -128,6 +128,14 @@ def test_more_than_one_meaning(good: str, bad: str, why: str) -> None:
     Target.parse(good)
     with pytest.raises(TargetError, match=why):
         Target.parse(bad)
+
+
+@pytest.mark.parametrize("form", ["a/{}/..", "{}:a//b", "https://{}@host/", "https://{}%/", "{}@@"])
+def test_no_part_of_a_target_in_a_message(form: str) -> None:
+    """A target may have a credential in it, or lead who reads the message astray."""
+    with pytest.raises(TargetError) as caught:
+        Target.parse(form.format("sk-live-0123"))
+    assert "sk-live" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +209,7 @@ def test_any_text(prefix: str, trick: str) -> None:
     """It is refused, or has one text that is read as the same target and hides nothing."""
     try:
         target = Target.parse(prefix + trick)
-    except TargetError as error:
-        assert len(trick) < 3 or trick not in str(error)
+    except TargetError:
         return
     text = str(target)
     assert target == Target.parse(text)
