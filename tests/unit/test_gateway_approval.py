@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -574,5 +574,10 @@ class Orders(RuleBasedStateMachine):
         assert len(places) == len(set(places))
 
 
-Orders.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Orders.TestCase.settings = settings(
+    max_examples=150,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 TestOrders = Orders.TestCase

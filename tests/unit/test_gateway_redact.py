@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.effects import Json
@@ -19,6 +19,7 @@ from harness.secrets import forms, is_split
 from runtimes.reference.gateway.redact import Redactor
 
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAY = "sk-live/4f+Zq9 \"wK2~0tR7'"
 DNS = "é-zone-Ω-0123456789"
 SECRETS = {"payments": PAY, "dns": DNS}
@@ -173,6 +174,7 @@ def test_a_redactor_says_nothing_of_its_secrets() -> None:
     assert not any(secret in told for secret in SECRETS.values())
 
 
+@PATIENT
 @given(CONTENT, st.data())
 def test_any_chunks(content: bytes, data: st.DataObject) -> None:
     """Where an answer is cut makes no difference, and nothing waits for ever."""
@@ -189,6 +191,28 @@ def test_any_chunks(content: bytes, data: st.DataObject) -> None:
         assert clean.value == expected
 
 
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=list(DISGUISES))
+def test_cut_anywhere(name: str, disguise: Any) -> None:
+    """A disguise is found wherever it is cut in two, the longest one too."""
+    text = disguise(SECRETS[name]).encode()
+    for at in range(len(text) + 1):
+        stream = REDACTOR.stream()
+        clean = stream.feed(text[:at]) + stream.feed(text[at:]) + stream.close()
+        assert f"[redacted {name}]".encode() == clean
+
+
+def test_two_pieces_in_a_stream() -> None:
+    """They have gone out, but at its end it is known; a single piece is no secret."""
+    apart = b"\n" * 500
+    for tail, expected in ((PAY[12:], {"payments"}), (PAY[13:], set())):
+        stream = REDACTOR.stream()
+        content = PAY[:12].encode() + apart + tail.encode() + apart
+        out = b"".join(stream.feed(content[at : at + 1]) for at in range(len(content)))
+        assert (content, expected) == (out + stream.close(), stream.names)
+
+
+@PATIENT
 @given(CONTENT)
 def test_each_byte_by_itself(content: bytes) -> None:
     """The smallest chunks are no exception, and what is held back is bounded."""
@@ -200,6 +224,7 @@ def test_each_byte_by_itself(content: bytes) -> None:
     assert whole.feed(content) + whole.close() == out + stream.close()
 
 
+@PATIENT
 @given(
     st.recursive(
         CONTENT.map(lambda it: it.decode("latin-1")),

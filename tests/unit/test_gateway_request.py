@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from typing import Any
 
 import pytest
 
-from hypothesis import given
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.effects import Effect
+from harness.effects import Effect, Guard, Op
+from harness.program import Premise, Step
+from harness.runtime import Envelope
+from harness.worker import WorldClient
 from harness.world.cell import NEEDS, Call
 from runtimes.reference.gateway.request import PREMISES, parse
 from runtimes.reference.gateway.strict import DEEPEST, LARGEST, BadRequestError
 
 
-NAME = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=40)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NAME = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=12)
 WHOLE = st.integers(min_value=-(2**63), max_value=2**64 - 1)
 JSON = st.recursive(
     st.none() | st.booleans() | WHOLE | st.text(st.characters(exclude_categories=["Cs"])),
@@ -37,6 +44,14 @@ BODY: dict[str, Any] = {
     "incarnation": "0",
     "seq": 3,
 }
+ENVELOPE = Envelope(trial="t", pool="p", cell="c", run="r", guard=Guard.KEYS)
+STEP = Step(
+    name="book",
+    op=Op("set", Effect.HYBRID),
+    args={"path": "order", "value": ["book", 1]},
+    premises=(Premise(path="plan", etag="v1,v2"),),
+    slept_s=1.5,
+)
 STATUSES = {200, 400, 413, 415, 422}
 CANARY = "sk-live-0123456789abcdef"
 
@@ -82,6 +97,36 @@ def status(content: bytes) -> int:
     return 200
 
 
+def test_a_worker_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the workers' own client sends is taken as it stands."""
+    bodies: list[tuple[str, bytes]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        bodies.append((request.headers["Content-Type"], await request.read()))
+        return web.json_response({"status": "ok"})
+
+    async def call() -> None:
+        application = web.Application()
+        application.router.add_post("/perform", answer)
+        async with TestServer(application) as server:
+            monkeypatch.setenv("BAKEOFF_WORLD", str(server.make_url("/")))
+            monkeypatch.setenv("BAKEOFF_INCARNATION", "0")
+            monkeypatch.setenv("BAKEOFF_CREDENTIAL", CANARY)
+            await WorldClient().perform(ENVELOPE, STEP)
+
+    asyncio.run(call())
+    [(media, content)] = bodies
+    request = parse(content, media)
+    assert ("c", "r", "book", "set") == (
+        request.cell,
+        request.call.run,
+        request.call.step,
+        request.call.op,
+    )
+    assert (STEP.args, 1.5) == (request.call.args, request.call.slept_s)
+
+
+@PATIENT
 @given(calls(), NAME)
 def test_what_the_world_accepts(call: Call, cell: str) -> None:
     """A call as any worker writes it is read as the world reads it, and goes on as it came."""
@@ -93,6 +138,7 @@ def test_what_the_world_accepts(call: Call, cell: str) -> None:
     assert len(request.request_hash) == len(request.premise_hash) == 64
 
 
+@PATIENT
 @given(
     st.binary(max_size=300)
     | st.text().map(str.encode)
@@ -103,6 +149,7 @@ def test_any_bytes(content: bytes) -> None:
     assert status(content) in STATUSES
 
 
+@PATIENT
 @given(st.data())
 def test_any_bytes_within_a_request(data: st.DataObject) -> None:
     """The same of a good body in which a piece is something else."""
@@ -113,6 +160,7 @@ def test_any_bytes_within_a_request(data: st.DataObject) -> None:
     assert status(whole[:start] + piece + whole[end:]) in STATUSES
 
 
+@PATIENT
 @given(st.dictionaries(st.sampled_from(sorted(BODY)), JSON | st.floats(), max_size=3))
 def test_any_fields(changed: dict[str, Any]) -> None:
     """Whatever stands in its fields, it is a request that the world takes, or refused."""
@@ -149,6 +197,7 @@ TABLE = {
         400,
         "levels",
     ),
+    "text without an end": (body(), b'{"a": "' + b'\\"' * 500_000, 400, "expected JSON"),
     "bottomless": (body(), b"[" * 500_000, 400, "levels"),
     "a key twice": (*text('"seq": 3', '"seq": 3, "seq": 3'), 400, "'seq' twice"),
     "a key twice, deeper": (*text('"value": 1', '"value": {"a": 1, "a": 2}'), 400, "'a' twice"),
@@ -281,6 +330,7 @@ def test_no_secret_in_a_message(content: bytes) -> None:
     assert (None, None) == (error.__cause__, error.__context__)
 
 
+@PATIENT
 @given(calls())
 def test_another_attempt_is_the_same_request(call: Call) -> None:
     """The hash is that of the effect: not of the time, the process or the count of the call."""

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtimes.reference.gateway.target import Target, covers, same_authority
 from runtimes.reference.gateway.visible import TargetError
 
 
+SCENARIOS = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "scenarios").glob("*.py"))
+    if path.stem != "__init__"
+]
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SEGMENT = st.text("abcäдж日-_:@09", min_size=1, max_size=5)
 TRICKS = st.text("ab./\\%25eE*?#:@[]\u0430\u202e\u200b ü~;&=+-_0123456789", max_size=24)
 PREFIX = st.sampled_from(["", "zone:", "dns/", "https://", "https://host/", "a@", "mailto:"])
@@ -49,6 +58,16 @@ def test_one_text(text: str, canonical: str) -> None:
     target = Target.parse(text)
     assert canonical == str(target)
     assert target == Target.parse(canonical)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in SCENARIOS])
+def test_the_scenarios(name: str) -> None:
+    """All that they act on has one text already, which is what the world knows it by."""
+    world = import_module(f"scenarios.{name}").SCENARIO.world
+    assert list(world) == [str(Target.parse(path)) for path in world]
+    assert all(
+        covers(path.partition("/")[0] + "/", Target.parse(path)) for path in world if "/" in path
+    )
 
 
 REFUSED = {
@@ -204,6 +223,7 @@ def test_a_redirect(one: str, other: str, expected: bool) -> None:
     assert expected is same_authority(Target.parse(one), Target.parse(other))
 
 
+@PATIENT
 @given(PREFIX, TRICKS)
 def test_any_text(prefix: str, trick: str) -> None:
     """It is refused, or has one text that is read as the same target and hides nothing."""
@@ -219,6 +239,7 @@ def test_any_text(prefix: str, trick: str) -> None:
     assert "" not in path.split("/")[:-1]
 
 
+@PATIENT
 @given(st.lists(SEGMENT, min_size=1, max_size=3), st.lists(SEGMENT, min_size=1, max_size=3))
 def test_a_subtree(root: list[str], below: list[str]) -> None:
     """What a scope covers begins with its very names, and nothing else does."""
