@@ -190,10 +190,12 @@ def test_an_older_plan_gets_no_word(approvals: Approvals) -> None:
     assert State.PENDING is approvals.ask(fork, LASTS_S).state
 
 
-def test_asking_twice_is_asking_once(approvals: Approvals) -> None:
+def test_asking_twice_is_asking_once(approvals: Approvals, tmp_path: Path) -> None:
     """A worker that asks again is told what is known; only an end without a word is asked anew."""
     asked = approvals.ask(SUBJECT, LASTS_S)
+    written = (tmp_path / "approvals").stat().st_ino
     assert asked == approvals.ask(SUBJECT, LASTS_S)
+    assert written == (tmp_path / "approvals").stat().st_ino
     approvals.deny(asked, "ann")
     assert State.DENIED is approvals.ask(SUBJECT, LASTS_S).state
     assert 1 == len(approvals.all())

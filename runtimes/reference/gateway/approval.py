@@ -144,5 +144,7 @@ class Approvals:
         return tuple(each.at(now) for each in self._store.load())
 
     def _save(self, known: All, result: Approval) -> Approval:
-        self._store.save(known)
+        # Who waits asks again and again: what is known already costs no write.
+        if known != self._store.load():
+            self._store.save(known)
         return result
