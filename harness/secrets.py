@@ -6,6 +6,7 @@ import base64
 import json
 
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 
 from harness.effects import Json
@@ -35,18 +36,22 @@ def forms(secret: str) -> dict[str, bytes]:
     return found
 
 
+def pieces(secret: str, content: bytes) -> tuple[bytes, bytes]:
+    """Return the longest beginning and the longest end of the secret that stand in a text.
+
+    Neither is the whole secret; one that is too short to count is empty.
+    """
+    raw, sizes = secret.encode(), range(PIECE, len(secret.encode()))
+    heads = takewhile(content.__contains__, (raw[:size] for size in sizes))
+    tails = takewhile(content.__contains__, (raw[-size:] for size in sizes))
+    return max(heads, key=len, default=b""), max(tails, key=len, default=b"")
+
+
 def is_split(secret: str, content: bytes) -> bool:
     """Say whether the secret stands in a text in two pieces, and not whole."""
-    raw = secret.encode()
-    if raw in content:
-        return False
-
-    def longest(pieces: list[bytes]) -> int:
-        return max((len(piece) for piece in pieces if piece in content), default=0)
-
-    head = longest([raw[:end] for end in range(PIECE, len(raw))])
-    tail = longest([raw[start:] for start in range(1, len(raw) - PIECE + 1)])
-    return bool(head and tail) and head + tail >= len(raw)
+    head, tail = pieces(secret, content)
+    whole = len(secret.encode())
+    return secret.encode() not in content and bool(head and tail) and len(head) + len(tail) >= whole
 
 
 def scan(secret: str, logs: Path, texts: Mapping[str, Json]) -> tuple[int, list[str]]:
