@@ -57,6 +57,8 @@ class Guard(StrEnum):
     NONE = "none"
     KEYS = "keys"
     """A stable idempotency key of run and step goes with each write."""
+    GATEWAY = "gateway"
+    """All calls go through a capability gateway, which has the keys, the log and the credential."""
 
 
 @dataclass(frozen=True, slots=True)

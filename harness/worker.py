@@ -43,7 +43,8 @@ class WorldClient:
         """Read the environment that the harness gives to every worker."""
         self.incarnation = os.environ["BAKEOFF_INCARNATION"]
         parts = urlsplit(os.environ["BAKEOFF_WORLD"])
-        self._host, self._port = str(parts.hostname), int(parts.port or 80)
+        self._host, self._port = str(parts.hostname or "gateway"), int(parts.port or 80)
+        self._socket = parts.path if parts.scheme == "unix" else ""
         self._secret = os.environ.get("BAKEOFF_CREDENTIAL", "")
         self._seq = 0
         self._executed: set[tuple[str, str]] = set()
@@ -103,11 +104,14 @@ class WorldClient:
             ("Host", f"{self._host}:{self._port}"),
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(content))),
-            ("Authorization", f"Bearer {self._secret}"),
+            *([("Authorization", f"Bearer {self._secret}")] if self._secret else []),
             ("Connection", "close"),
         ]
         try:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
+            if self._socket:
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+            else:
+                reader, writer = await asyncio.open_connection(self._host, self._port)
         except OSError as error:
             raise WorldError(str(error)) from error
         try:

@@ -24,6 +24,9 @@ from harness.scenario import Answer
 
 STRANGER = "stranger"
 """The author of what no program wrote."""
+FENCED = "another one holds the run"
+MOVED_ON = "the version has moved on"
+"""Why a call is rejected, whatever it asks for."""
 RETENTION_S = 24 * 3600.0
 """How long tier K remembers a key, in virtual seconds (Stripe prunes after 24 h)."""
 
@@ -45,12 +48,16 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "premises": (list, tuple),
     "slept_s": (int, float),
     "seq": (int,),
+    "epoch": (int,),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request to ``perform``; ``slept_s`` is the virtual time its body has slept."""
+    """A request to ``perform``; ``slept_s`` is the virtual time its body has slept.
+
+    ``epoch`` is that of the lease under which a gateway sends it; 0 says that there is none.
+    """
 
     run: str
     step: str
@@ -62,6 +69,7 @@ class Call:
     slept_s: float = 0.0
     incarnation: str = ""
     seq: int = 0
+    epoch: int = 0
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Call:
@@ -94,6 +102,8 @@ class Call:
         """Return the call as it stands in a history, beside its run."""
         data = asdict(self)
         del data["run"]
+        if not self.epoch:
+            del data["epoch"]
         return {**data, "effect": str(self.effect)}
 
     @property
@@ -138,6 +148,7 @@ class Cell:
     seen: dict[str, int] = field(default_factory=dict)
     applied_at: dict[str, float] = field(default_factory=dict)
     keys: dict[str, tuple[str, dict[str, Json], float]] = field(default_factory=dict)
+    fences: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tier: Tier, world: Mapping[str, Json], answers: tuple[Answer, ...] = ()) -> Cell:
@@ -180,8 +191,28 @@ class Cell:
             for name, old in zip(names, before, strict=True)
         )
 
+    def fence(self, run: str, epoch: int) -> None:
+        """Refuse calls for a run from older epochs, and from those that have none."""
+        self.fences[run] = max(epoch, self.fences.get(run, 0))
+
+    def applied(self, run: str, step: str) -> bool:
+        """Say whether the effect of a step was applied, as far as the provider knows by now."""
+        at_s = self.applied_at.get(f"{run}/{step}")
+        return at_s is not None and self.clock_s >= at_s + self.lag_s
+
+    def look(self, path: str) -> tuple[Json, str]:
+        """Return the value and the ETag of a resource, or of all that a pattern names."""
+        names = self.matching(path)
+        if path.endswith("*"):
+            found: Json = {name: self.resources[name].value for name in names}
+        else:
+            found = self.resources[path].value if names else None
+        return copy.deepcopy(found), self.etag(path)
+
     def apply(self, call: Call) -> Outcome:
         """Carry out a call, in one uninterrupted block."""
+        if call.epoch < self.fences.get(call.run, 0):
+            return Outcome({"status": "rejected", "value": FENCED}, applied=False)
         self.clock_s = max(self.clock_s, call.slept_s)
         author = f"{call.run}/{call.step}"
         self.seen[author] = nth = self.seen.get(author, 0) + 1
@@ -204,7 +235,7 @@ class Cell:
             self.etag(premise["path"]) != premise["etag"] for premise in call.premises
         ):
             return Outcome(
-                {"status": "rejected", "value": "the version has moved on"}, applied=False
+                {"status": "rejected", "value": MOVED_ON}, applied=False
             )
         reply = self._verb(call, author)
         if call.effect.writes and reply["status"] == "ok":
@@ -219,13 +250,8 @@ class Cell:
         value = call.args.get("value")
         match call.op:
             case "read":
-                names = self.matching(path)
-                found: Json = (
-                    {name: self.resources[name].value for name in names}
-                    if path.endswith("*")
-                    else (self.resources[path].value if names else None)
-                )
-                return {"status": "ok", "value": copy.deepcopy(found), "etag": self.etag(path)}
+                found, etag = self.look(path)
+                return {"status": "ok", "value": found, "etag": etag}
             case "ask":
                 given = call.args["options"]
                 options = list(given) if isinstance(given, list) else []
@@ -233,8 +259,7 @@ class Cell:
                 self.asked += 1
                 return {"status": "ok", "value": options[turn:] + options[:turn]}
             case "query":
-                at_s = self.applied_at.get(f"{call.run}/{call.args['step']}")
-                seen = at_s is not None and self.clock_s >= at_s + self.lag_s
+                seen = self.applied(call.run, str(call.args["step"]))
                 return {"status": "ok" if self.tier is Tier.Q else "rejected", "value": seen}
             case "create":
                 if path not in self.resources:

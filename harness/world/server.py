@@ -11,6 +11,13 @@ Two routes are all that a worker of any language needs; both take and answer JSO
     ``{"cell", "run", "phase", "step", "incarnation", "seq"}`` answers ``{}``: the worker
     reports that its runtime recorded the step (``after_ack``) or the last one (``finalize``).
 
+A third is for a gateway, which stands between the workers and the world:
+
+``POST /probe``
+    ``{"cell", "run", "ask", ...}``: ``look {path}`` answers ``{"value", "etag"}``, ``query
+    {step}`` whether its effect was applied (tier Q), ``fence {epoch}`` has older calls refused,
+    and ``asked {step, incarnation, seq}`` tells that a worker has asked the gateway for a step.
+
 A request may be held before it is applied, after it was applied, or at a reported phase.
 While it is held, the harness breaks what it likes.  A request whose caller dies before it
 is applied is discarded, unless the hold *keeps* it: then it is a late packet.
@@ -29,6 +36,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from harness.effects import Tier
 from harness.history import History
 from harness.loop import Loop
 from harness.process import Address
@@ -91,7 +99,13 @@ class World:
 
     async def _serve(self) -> None:
         app = web.Application()
-        app.add_routes([web.post("/perform", self._perform), web.post("/at", self._at)])
+        app.add_routes(
+            [
+                web.post("/perform", self._perform),
+                web.post("/at", self._at),
+                web.post("/probe", self._probe),
+            ]
+        )
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
         )
@@ -222,6 +236,28 @@ class World:
             raise
         room.history.append("reply", run, reply={}, phase=phase, **ident)
         return web.json_response({})
+
+    async def _probe(self, request: web.Request) -> web.Response:
+        body, room = await self._room(request)
+        run, ask, cell = str(body.get("run")), body.get("ask"), room.cell
+        try:
+            match ask:
+                case "look":
+                    value, etag = cell.look(str(body["path"]))
+                    reply = {"value": value, "etag": etag}
+                case "query":
+                    reply = {"applied": cell.tier is Tier.Q and cell.applied(run, body["step"])}
+                case "fence":
+                    cell.fence(run, int(body["epoch"]))
+                    reply = {}
+                case "asked":
+                    reply = {}
+                case _:
+                    raise web.HTTPBadRequest(text=f"/probe has no {ask!r}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise web.HTTPBadRequest(text=f"/probe {ask}: {error!r}") from error
+        room.history.append("probe", run, **{k: v for k, v in body.items() if k != "run"})
+        return web.json_response(reply)
 
     async def _hold(self, room: _Room, run: str, point: str, ident: Mapping[str, Any]) -> str:
         hold = room.holds.get((run, point))

@@ -154,7 +154,7 @@ def test_what_contradicts_is_not_written(log: EffectLog) -> None:
         with pytest.raises(ContradictionError, match="zone is sealed already"):
             await run.append(notify, read("zone"), read("zone"))
         with pytest.raises(CanonicalError):
-            await run.append(notify, Decision(slot="d", asked_hash="a", output=1.5))
+            await run.append(notify, Decision(slot="d", asked_hash="a", output=float("inf")))
         assert (1, {}) == (run.head.seq, run.facts.effects)
         await run.append(notify)
         with pytest.raises(ConflictError):

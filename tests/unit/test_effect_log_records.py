@@ -86,7 +86,7 @@ def test_what_others_gave_is_in_the_record_as_it_was(value: object) -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        replace(completion(intent("a")), response={"price": 1.5}),
+        replace(completion(intent("a")), response={"price": float("nan")}),
         intent("a", request=[float("inf")]),
         Decision(slot="a", asked_hash="", output=("tuple",)),  # type: ignore[arg-type]
         intent("a", target="\ud800"),

@@ -1,12 +1,14 @@
 """One text for one value, so that its hash means something.
 
-UTF-8, keys sorted, no spaces, whole numbers only: a float has many texts, and two parsers need
-not agree on its value.
+UTF-8, keys sorted, no spaces.  What an effect is known by has whole numbers only: a fraction has
+many texts, and two parsers need not agree on its value.  What somebody answered may have fractions:
+it is written in the shortest text that gives the same number again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 
 import orjson
 
@@ -34,14 +36,25 @@ def canonical(value: Json) -> bytes:
 
 
 def free(*values: Json) -> None:
-    """Hold values to what has a canonical text.
+    """Hold values to what can be written and read again; fractions can.
 
     Raises:
-        CanonicalError: one of them has none.
+        CanonicalError: one of them cannot.
 
     """
     for value in values:
-        _check(value, "$")
+        _check(value, "$", fractions=True)
+
+
+def hashed(value: Json) -> str:
+    """Return the SHA-256 of what somebody answered (hex).
+
+    Raises:
+        CanonicalError: it cannot be written.
+
+    """
+    _check(value, "$", fractions=True)
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def digest(value: Json) -> str:
@@ -52,7 +65,7 @@ def digest(value: Json) -> str:
 SCALARS = frozenset({str, int, bool, type(None)})
 
 
-def _check(value: object, where: str) -> None:
+def _check(value: object, where: str, *, fractions: bool = False) -> None:
     kind = type(value)
     if kind is dict:
         for key, inner in value.items():  # type: ignore[attr-defined]
@@ -60,11 +73,11 @@ def _check(value: object, where: str) -> None:
                 msg = f"{where}: the key {key!r} is not text"
                 raise CanonicalError(msg)
             if type(inner) not in SCALARS:
-                _check(inner, f"{where}.{key}")
+                _check(inner, f"{where}.{key}", fractions=fractions)
     elif kind is list:
         for index, inner in enumerate(value):  # type: ignore[arg-type]
             if type(inner) not in SCALARS:
-                _check(inner, f"{where}[{index}]")
-    elif kind not in SCALARS:
+                _check(inner, f"{where}[{index}]", fractions=fractions)
+    elif kind not in SCALARS and not (fractions and kind is float and math.isfinite(value)):  # type: ignore[arg-type]
         msg = f"{where}: {kind.__name__} {value!r} has no canonical text; whole numbers and text do"
         raise CanonicalError(msg)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.effects import Effect, Json
-from runtimes.reference.effect_log.canonical import digest
+from runtimes.reference.effect_log.canonical import hashed
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
 from runtimes.reference.effect_log.log import RunLog
 from runtimes.reference.effect_log.records import (
@@ -205,7 +205,7 @@ class Carrier:
             attempt=intent.attempt,
             outcome=answer.outcome,
             request_hash=intent.request_hash,
-            response_hash=digest(answer.response),
+            response_hash=hashed(answer.response),
             response=answer.response,
             resource=answer.resource,
             version_before=answer.before,

@@ -95,6 +95,18 @@ class Session:
                 return await self._read(wanted)
             return await self._write(wanted, contract)
 
+    def sealed(self, wanted: Wanted) -> Given | None:
+        """Return what a slot was given for good, if it was."""
+        reads, decisions = self.facts.reads, self.facts.decisions
+        for _, name in self._names(wanted.slot):
+            if name in reads:
+                return Given(reads[name][1].value)
+            if name in decisions:
+                return Given(decisions[name].output)
+            if (tried := self.facts.effects.get(name)) and tried.standing is not Standing.UNKNOWN:
+                return self._known(name, tried)
+        return None
+
     async def replan(self, drift: DriftError) -> None:
         """Begin a new plan, because resources are otherwise than the last one had them."""
         plan = self.facts.plan
