@@ -53,6 +53,10 @@ class Deaf(TcpLink):
         self.lost = 0
         self._said = b""
 
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._said = b""
+        await super()._accept(reader, writer)
+
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reply: bool
     ) -> None:
@@ -69,8 +73,7 @@ class Deaf(TcpLink):
             writer.write_eof()
 
     def losing(self, mark: bytes | Callable[[bytes], bool]) -> None:
-        """Lose the replies to requests that hold ``mark``, from now on."""
-        self._said = b""
+        """Lose the replies to requests that hold ``mark``, on one connection after the other."""
         self.mark = mark if callable(mark) else lambda said: mark in said
 
 
