@@ -84,7 +84,7 @@ def test_what_is_promised(box: Postbox) -> None:
         ("mail.send", f"{ANN}\r\nRCPT TO:<eve@example.test>"),
         ("mail.send", f"{ANN}\n"),
     ):
-        with pytest.raises(UnknownOperationError, match="there is mail.send on a mailbox"):
+        with pytest.raises(UnknownOperationError, match="on a mailbox"):
             one.contract(op, target)
 
 
