@@ -123,6 +123,7 @@ class Upstream(Protocol):
 
         Raises:
             UnreachableError: nobody answers.
+            UnknownOperationError: the provider cannot be asked for it; nothing follows.
 
         """
         ...
@@ -132,6 +133,7 @@ class Upstream(Protocol):
 
         Raises:
             UnreachableError: nobody answers.
+            UnknownOperationError: there is no such resource, or it cannot be seen.
 
         """
         ...

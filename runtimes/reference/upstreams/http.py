@@ -1,0 +1,242 @@
+"""An HTTP API: keys in ``Idempotency-Key``, versions in ``ETag`` and ``If-Match``.
+
+What a status says of the effect is what RFC 9110 and the draft on idempotency keys say; where
+they leave it open, as with 5xx, it is open: the answer counts as lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import httpx
+
+from harness.deadline import Deadline
+from harness.effects import Effect, Tier
+from runtimes.reference.effect_log.canonical import digest
+from runtimes.reference.effect_log.records import Outcome
+from runtimes.reference.upstreams.base import (
+    Answer,
+    Contract,
+    LostError,
+    Order,
+    Seen,
+    UnknownOperationError,
+    UnreachableError,
+)
+from runtimes.reference.upstreams.credential import Credential, sealed
+from runtimes.reference.upstreams.http_words import (
+    GONE,
+    IN_FLIGHT,
+    PATH,
+    Route,
+    body,
+    judged,
+    pause_s,
+    same_place,
+)
+from runtimes.reference.upstreams.refusal import ABSENT, Refusal, changed, conflict, refused
+
+
+CONNECT_S, DEADLINE_S = 5.0, 30
+MOST_REDIRECTS = 3
+UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+
+class Http:
+    """The routes of an API; a target is a path below ``base``, the agent's arguments the body."""
+
+    def __init__(
+        self,
+        base: str,
+        routes: Mapping[str, Route],
+        credential: Credential,
+        *,
+        deadline_s: int = DEADLINE_S,
+    ) -> None:
+        """Prepare; the credential goes along as a bearer's, and to no other authority."""
+        self._base = httpx.URL(base.rstrip("/") + "/")
+        self._routes, self._credential = dict(routes), credential
+        self._deadline_s = deadline_s
+        self._trust = ssl.create_default_context()
+
+    def contract(self, op: str, target: str) -> Contract:
+        """Return what the route declares."""
+        route = self._route(op, target)
+        return Contract(
+            effect=route.effect,
+            tier=route.tier,
+            retention_s=route.retention_s,
+            lag_s=route.lag_s,
+            deadline_s=self._deadline_s,
+        )
+
+    async def call(self, order: Order) -> Answer:
+        """Send one request; while another attempt of it is in flight there, wait and ask again."""
+        route = self._route(order.op, order.target)
+        if route.effect.writes and route.tier in {Tier.K, Tier.Q} and not order.key:
+            return refused(Refusal.REFUSED, f"{order.op} needs a key")
+        with sealed():
+            no = await changed(self, order.premises)
+            return no or await self._settled(route, order)
+
+    async def query(self, order: Order) -> Answer | None:
+        """Return what the API has under an order's key."""
+        route = self._route(order.op, order.target)
+        if not route.asks:
+            msg = f"{order.op} cannot be asked for"
+            raise UnknownOperationError(msg)
+        with sealed():
+            found = await self._got(route.asks.format(key=quote(order.key, safe="")))
+        if found is None or body(found) == []:
+            return None
+        response = self._credential.clean(body(found))
+        return Answer(outcome=Outcome.OK, response=response, resource=order.target)
+
+    async def look(self, resource: str) -> Seen:
+        """Return what is at a path, by its ``ETag``."""
+        self._below(resource, [route.under for route in self._routes.values()])
+        with sealed():
+            found = await self._got(resource)
+        value = self._credential.clean(body(found)) if found else None
+        version = found.headers.get("ETag", "") if found else ABSENT
+        return Seen(resource=resource, version=version, value_hash=digest(value), value=value)
+
+    def desired(self, order: Order) -> str:
+        """Return the hash of the body, where that is what is there afterwards."""
+        route = self._route(order.op, order.target)
+        if route.method == "DELETE":
+            return digest(None)
+        return digest(self._credential.clean(dict(order.args))) if route.whole else ""
+
+    async def fence(self, run: str, epoch: int) -> bool:  # noqa: ARG002 - the protocol's
+        """Return that no epoch is known here."""
+        return False
+
+    async def _settled(self, route: Route, order: Order) -> Answer:
+        deadline, waits = Deadline.after(self._deadline_s), False
+        while True:
+            try:
+                answered = await self._followed(self._request(route, order), deadline)
+            except UnreachableError:
+                if waits:
+                    msg = "an attempt was in flight, and now nobody answers"
+                    raise LostError(msg) from None
+                raise
+            if isinstance(answered, Answer):
+                return answered
+            waits = route.tier is Tier.K and answered.status_code == IN_FLIGHT
+            if not waits:
+                answer = judged(route, order, answered, self._credential)
+                if answer.outcome is Outcome.CONFLICT:
+                    return conflict(order.target, answered.headers.get("ETag", ""))
+                return answer
+            pause = pause_s(answered)
+            if pause >= deadline.left_s:
+                msg = f"another attempt was still in flight after {self._deadline_s} s"
+                raise LostError(msg)
+            await asyncio.sleep(pause)
+
+    def _request(self, route: Route, order: Order) -> httpx.Request:
+        headers = {"Idempotency-Key": order.key} if order.key else {}
+        if order.expect:
+            absent = order.expect == ABSENT
+            headers["If-None-Match" if absent else "If-Match"] = "*" if absent else order.expect
+        url = self._base.join(order.target)
+        if route.effect is Effect.READ:
+            params = {name: str(value) for name, value in order.args.items()}
+            return httpx.Request(route.method, url, headers=headers, params=params)
+        content = None if route.method == "DELETE" else dict(order.args)
+        return httpx.Request(route.method, url, headers=headers, json=content)
+
+    async def _followed(
+        self, request: httpx.Request, deadline: Deadline
+    ) -> httpx.Response | Answer:
+        """Send a request, and again where it is led within the same authority.
+
+        Raises:
+            LostError: it was led on in a way that leaves open what was done.
+
+        """
+        for _ in range(MOST_REDIRECTS):
+            response = await self._sent(request, deadline)
+            if not response.has_redirect_location:
+                return response
+            reads = request.method == "GET"
+            if response.status_code not in {307, 308} and not reads:
+                msg = f"{self._authority} answered by {response.status_code}: what was done is open"
+                raise LostError(msg)
+            url = request.url.join(response.headers["Location"])
+            if not same_place(url, self._base):
+                return refused(Refusal.REFUSED, f"{self._authority} leads to another authority")
+            headers = {
+                name: value
+                for name, value in request.headers.items()
+                if name not in {"host", "content-length"}
+            }
+            request = httpx.Request(request.method, url, headers=headers, content=request.content)
+        return refused(Refusal.REFUSED, f"{self._authority} leads in circles")
+
+    async def _sent(self, request: httpx.Request, deadline: Deadline) -> httpx.Response:
+        request.headers["Authorization"] = f"Bearer {self._credential.secret}"
+        limits = httpx.Timeout(deadline.left_s, connect=min(CONNECT_S, deadline.left_s))
+        try:
+            # No settings of the environment: a proxy would be told the credential.
+            async with (
+                asyncio.timeout(deadline.left_s),
+                httpx.AsyncClient(verify=self._trust, trust_env=False, timeout=limits) as client,
+            ):
+                return await client.send(request)
+        except UNSENT as error:
+            msg = f"{self._authority}: {type(error).__name__}; nothing was done"
+            raise UnreachableError(msg) from None
+        except (httpx.HTTPError, TimeoutError) as error:
+            msg = f"no answer of {self._authority}: {type(error).__name__}"
+            raise LostError(msg) from None
+
+    async def _got(self, path: str) -> httpx.Response | None:
+        """Return what is at a path, ``None`` if nothing is.
+
+        Raises:
+            UnreachableError: it cannot be told.
+
+        """
+        request = httpx.Request("GET", self._base.join(path))
+        try:
+            response = await self._followed(request, Deadline.after(self._deadline_s))
+        except LostError as error:
+            raise UnreachableError(str(error)) from None
+        if isinstance(response, httpx.Response) and response.status_code in GONE:
+            return None
+        if isinstance(response, httpx.Response) and response.is_success:
+            return response
+        msg = f"{self._authority} does not say what is at {path}"
+        raise UnreachableError(msg)
+
+    @property
+    def _authority(self) -> str:
+        return self._base.netloc.decode()
+
+    def _route(self, op: str, target: str) -> Route:
+        route = self._routes.get(op)
+        if route is None:
+            msg = f"no {op!r}; there are {sorted(self._routes)}"
+            raise UnknownOperationError(msg)
+        self._below(target, [route.under])
+        return route
+
+    def _below(self, target: str, places: list[str]) -> None:
+        if not PATH.fullmatch(target) or not any(
+            target == place or target.startswith(f"{place}/") for place in places
+        ):
+            msg = f"no {target!r}; there are paths below {sorted(set(places))}"
+            raise UnknownOperationError(msg)
