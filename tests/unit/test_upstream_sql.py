@@ -189,6 +189,9 @@ def test_premises_hold_in_the_same_transaction(db: Database) -> None:
         assert (Outcome.CONFLICT, "setting/mode") == (answer.outcome, answer.resource)
         assert 0 == paid(db)
         assert Outcome.OK is (await one.call(pay(premises={"setting/mode": "1"}))).outcome
+        for version, outcome in (("1", Outcome.OK), ("7", Outcome.CONFLICT)):
+            read = order("count", "transfers", premises={"setting/mode": version})
+            assert outcome is (await one.call(read)).outcome
         with pytest.raises(UnknownOperationError, match="has no version"):
             await one.call(pay(key="k3", premises={"transfers": "1"}))
 

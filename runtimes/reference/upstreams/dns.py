@@ -43,7 +43,7 @@ from runtimes.reference.upstreams.dns_sets import (
     noted,
     written,
 )
-from runtimes.reference.upstreams.refusal import Refusal, conflict, refused
+from runtimes.reference.upstreams.refusal import Refusal, ahead, conflict, refused
 
 
 ANSWER_S, FUDGE_S = 10, 20
@@ -94,17 +94,11 @@ class Dns:
         except SetError as error:
             return refused(Refusal.REFUSED, self._credential.hide(str(error)))
         with sealed():
-            before = await self._seen(target)
-            if order.expect and before.version != order.expect:
-                return conflict(order.target, before.version)
-            expected = {target: before} if order.expect else {}
-            for at, version in order.premises.items():
-                other = named(at, self._zones)
-                seen = await self._seen(other)
-                if seen.version != version:
-                    return conflict(at, seen.version, "a premise has changed")
-                if other.zone == target.zone:
-                    expected[other] = seen
+            async with ahead(ANSWER_S):
+                before = await self._seen(target)
+                no, expected = await self._expected(order, target, before)
+            if no:
+                return no
             if not EFFECTS[order.op].writes:
                 return self._answer(order, before, before)
             said = await self._sent(written(target, wanted, expected))
@@ -140,6 +134,22 @@ class Dns:
     async def fence(self, run: str, epoch: int) -> bool:  # noqa: ARG002 - the protocol's
         """Return that no epoch is known here: what is late is void by its age."""
         return False
+
+    async def _expected(
+        self, order: Order, target: Named, before: Records
+    ) -> tuple[Answer | None, dict[Named, Records]]:
+        """Return what the server is to compare, or the conflict that can be seen before."""
+        if order.expect and before.version != order.expect:
+            return conflict(order.target, before.version), {}
+        expected = {target: before} if order.expect else {}
+        for at, version in order.premises.items():
+            other = named(at, self._zones)
+            seen = await self._seen(other)
+            if seen.version != version:
+                return conflict(at, seen.version, "a premise has changed"), {}
+            if other.zone == target.zone:
+                expected[other] = seen
+        return None, expected
 
     async def _done(self, order: Order, target: Named, before: Records, wanted: Records) -> Answer:
         """Return the answer to an accepted update, which a server may silently pass over."""

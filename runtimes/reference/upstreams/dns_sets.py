@@ -25,6 +25,7 @@ from runtimes.reference.upstreams.refusal import ABSENT
 NAME = re.compile(r"@|(\*|[a-z0-9_-]+)(\.[a-z0-9_-]+)*")
 """One spelling for each name: lower case, and nothing outside the zone."""
 TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "SRV", "TXT")
+OF_NAMES = ("CNAME", "MX", "SRV")
 MOST_TTL_S = 7 * 86_400
 
 
@@ -51,7 +52,11 @@ class Records:
     @property
     def texts(self) -> list[Json]:
         """Return the records in their order, as a zone file has them."""
-        return [*sorted(record.to_text() for record in self.data or ())]
+        if not self.data:
+            return []
+        texts = [record.to_text() for record in self.data]
+        # Names have no case, and some servers change it.
+        return [*sorted(map(str.lower, texts) if self.data.rdtype.name in OF_NAMES else texts)]
 
     @property
     def version(self) -> str:

@@ -27,7 +27,7 @@ from runtimes.reference.upstreams.base import (
 )
 from runtimes.reference.upstreams.credential import Credential, sealed
 from runtimes.reference.upstreams.git_command import GitError, Runner
-from runtimes.reference.upstreams.refusal import ABSENT, Refusal, changed, conflict, refused
+from runtimes.reference.upstreams.refusal import ABSENT, Refusal, ahead, changed, conflict, refused
 
 
 LOOK_S, FETCH_S, PUSH_S = 10.0, 20.0, 30.0
@@ -78,8 +78,9 @@ class Git:
             detail = f"{order.op} takes {'nothing' if reads else 'a whole commit'}"
             return refused(Refusal.REFUSED, detail)
         with sealed():
-            no = await changed(self, order.premises)
-            before = await self._commit(order.target)
+            async with ahead(LOOK_S):
+                no = await changed(self, order.premises)
+                before = await self._commit(order.target)
             if no or (order.expect and before != order.expect):
                 return no or conflict(order.target, before)
             if reads:

@@ -38,7 +38,7 @@ from runtimes.reference.upstreams.http_words import (
     pause_s,
     same_place,
 )
-from runtimes.reference.upstreams.refusal import ABSENT, Refusal, changed, conflict, refused
+from runtimes.reference.upstreams.refusal import ABSENT, Refusal, ahead, changed, conflict, refused
 
 
 CONNECT_S, DEADLINE_S = 5.0, 30
@@ -86,8 +86,10 @@ class Http:
         if route.effect.writes and route.tier in {Tier.K, Tier.Q} and not order.key:
             return refused(Refusal.REFUSED, f"{order.op} needs a key")
         with sealed():
-            no = await changed(self, order.premises)
-            return no or await self._settled(route, order)
+            deadline = Deadline.after(self._deadline_s)
+            async with ahead(deadline.left_s):
+                no = await changed(self, order.premises)
+            return no or await self._settled(route, order, deadline)
 
     async def query(self, order: Order) -> Answer | None:
         """Return what the API has under an order's key."""
@@ -122,8 +124,8 @@ class Http:
         """Return that no epoch is known here."""
         return False
 
-    async def _settled(self, route: Route, order: Order) -> Answer:
-        deadline, waits = Deadline.after(self._deadline_s), False
+    async def _settled(self, route: Route, order: Order, deadline: Deadline) -> Answer:
+        waits = False
         while True:
             try:
                 answered = await self._followed(self._request(route, order), deadline)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from enum import StrEnum
 
 from harness.effects import Json
 from runtimes.reference.effect_log.records import Outcome
-from runtimes.reference.upstreams.base import Answer, Upstream
+from runtimes.reference.upstreams.base import Answer, UnreachableError, Upstream
 
 
 ABSENT = "absent"
@@ -61,3 +64,19 @@ async def changed(upstream: Upstream, premises: Mapping[str, str]) -> Answer | N
         if seen.version != version:
             return conflict(resource, seen.version, "a premise has changed")
     return None
+
+
+@asynccontextmanager
+async def ahead(most_s: float) -> AsyncIterator[None]:
+    """Give what comes before a call a time, so that the call itself cannot be late.
+
+    Raises:
+        UnreachableError: it took longer.
+
+    """
+    try:
+        async with asyncio.timeout(most_s):
+            yield
+    except TimeoutError:
+        msg = f"the call was not prepared within {most_s:g} s; nothing was done"
+        raise UnreachableError(msg) from None

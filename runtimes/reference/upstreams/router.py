@@ -15,7 +15,11 @@ from runtimes.reference.upstreams.base import (
     UnknownOperationError,
     Upstream,
 )
-from runtimes.reference.upstreams.refusal import changed
+from runtimes.reference.upstreams.refusal import ahead, changed
+
+
+LOOK_S = 10
+"""How long the premises at other providers may take."""
 
 
 class Router:
@@ -29,15 +33,17 @@ class Router:
         self._upstreams = dict(upstreams)
 
     def contract(self, op: str, target: str) -> Contract:
-        """Return what the provider of a target promises."""
+        """Return what the provider of a target promises, later by what is looked at before."""
         _, upstream, rest = self._found(target)
-        return upstream.contract(op, rest)
+        contract = upstream.contract(op, rest)
+        return replace(contract, deadline_s=contract.deadline_s + LOOK_S)
 
     async def call(self, order: Order) -> Answer:
         """Hand an order on; premises at other providers are looked at just before."""
         name, upstream, inner = self._handed(order)
         others = {at: version for at, version in order.premises.items() if not _is(name, at)}
-        no = await changed(self, others)
+        async with ahead(LOOK_S):
+            no = await changed(self, others)
         return no or _named(name, await upstream.call(inner))
 
     async def query(self, order: Order) -> Answer | None:

@@ -144,8 +144,9 @@ class Sql:
     ) -> Answer:
         """Do all but the commit; whatever is returned but a new OK is rolled back."""
         rows, name = self._row(order.target)
-        await db.execute("begin" if statement.effect.writes else "begin read only")
-        if statement.effect.writes:
+        writes = statement.effect.writes
+        await db.execute("begin" if writes else "begin read only")
+        if writes:
             no = await outdated(db, order.run, order.epoch)
             no = no or await claimed(db, order.key, identity(order), order.epoch)
             if no:
@@ -155,11 +156,12 @@ class Sql:
             if premise is None:
                 msg = f"{at!r} has no version; nothing was done"
                 raise UnknownOperationError(msg)
-            seen, _ = await state(db, premise, of, "for share")
+            seen, _ = await state(db, premise, of, "for share" if writes else "")
             if seen != version:
                 return conflict(at, seen, "a premise has changed")
-        locks = "for update" if statement.effect.writes else ""
-        before, _ = await state(db, rows, name, locks) if rows else ("", None)
+        before, _ = (
+            await state(db, rows, name, "for update" if writes else "") if rows else ("", None)
+        )
         if order.expect and before != order.expect:
             return conflict(order.target, before)
         response, ref = await result(db, statement, {**order.args, "id": name})
@@ -172,7 +174,7 @@ class Sql:
             after=after,
             ref=ref,
         )
-        if statement.effect.writes:
+        if writes:
             await keep(db, order.key, answer)
         return answer
 

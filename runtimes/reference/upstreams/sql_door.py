@@ -52,6 +52,7 @@ class Door:
             user=self._credential.name,
             password=self._credential.secret,
             sslmode="verify-full" if self._tls else "disable",
+            sslrootcert="system" if self._tls else None,
             connect_timeout=CONNECT_S,
             application_name="bakeoff-gateway",
             options=f"-c statement_timeout={most} -c idle_in_transaction_session_timeout={most}",
