@@ -28,7 +28,8 @@ from runtimes.reference.upstreams.base import (
     UnreachableError,
 )
 from runtimes.reference.upstreams.credential import Credential
-from runtimes.reference.upstreams.dns import FUDGE_S, Dns
+from runtimes.reference.upstreams.dns import Dns
+from runtimes.reference.upstreams.dns_wire import FUDGE_S
 from runtimes.reference.upstreams.refusal import ABSENT
 
 
@@ -130,13 +131,13 @@ def test_the_server_compares_what_changes_after_the_look(
         premise = "example.test/www/TXT"
         was = (await one.call(put(OLD))).after
         text = (await one.call(put(['"blue"'], premise))).after
-        sent = one._sent
+        sent = one._primary.sent
 
         async def late(update: Any) -> str:
             assert Outcome.OK is (await other.call(foreign)).outcome
             return await sent(update)
 
-        monkeypatch.setattr(one, "_sent", late)
+        monkeypatch.setattr(one._primary, "sent", late)
         foreign = put(["192.0.2.9"])
         assert Outcome.CONFLICT is (await one.call(put(NEW, expect=was))).outcome
         now = await other.look(WWW)
@@ -211,7 +212,7 @@ def test_what_the_network_held_for_long_is_void(
 
     async def all_() -> None:
         one = upstream(knot)
-        sent, age_s = one._sent, 0
+        sent, age_s = one._primary.sent, 0
 
         async def held(update: Any) -> str:
             with monkeypatch.context() as patch:
@@ -219,7 +220,7 @@ def test_what_the_network_held_for_long_is_void(
                 patch.setattr(dns.message, "time", clock)
                 return await sent(update)
 
-        monkeypatch.setattr(one, "_sent", held)
+        monkeypatch.setattr(one._primary, "sent", held)
         age_s = FUDGE_S + 10
         late = await one.call(put(OLD))
         assert (Outcome.FAILED_BEFORE, "refused") == (late.outcome, late.response["refused"])

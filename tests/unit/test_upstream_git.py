@@ -274,3 +274,6 @@ def test_the_agents_repository_cannot_lead_a_push_elsewhere(shop: Forge, work: W
     assert not ran.exists()
     files = [path.read_bytes() for path in work.ours.rglob("*") if path.is_file()]
     assert not holds(shop.credential, answer, upstream(shop, work), shop, *files)
+    with pytest.raises(ValueError, match="give it apart") as error:
+        Git(f"http://ann:{work.first}@x.test/", source=work.folder, folder=work.ours)
+    assert work.first not in str(error.value)

@@ -253,7 +253,7 @@ def test_a_no_is_certain(status: int, why: str) -> None:
     )
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("status", [303, 500, 502, 503, 504])
 def test_a_broken_server_leaves_it_open(status: int) -> None:
     """Of a write nobody knows; a read has done nothing in any case."""
 
@@ -280,11 +280,13 @@ def test_the_token_goes_to_no_other_authority() -> None:
                 if request.path == "/v1/there":
                     seen.append(request)
                     return web.json_response({})
-                where = "/v1/there" if request.headers["Idempotency-Key"] == "near" else away
-                return web.Response(status=308, headers={"Location": where})
+                where = {"near": "/v1/there", "bad": "http://[x/"}
+                key = request.headers["Idempotency-Key"]
+                return web.Response(status=308, headers={"Location": where.get(key, away)})
 
-            no = await called(leads, charge())
-            assert (Outcome.FAILED_BEFORE, "refused") == (no.outcome, no.response["refused"])
+            for key in ("far", "bad"):
+                no = await called(leads, charge(key=key))
+                assert (Outcome.FAILED_BEFORE, "refused") == (no.outcome, no.response["refused"])
             assert [] == seen
             assert Outcome.OK is (await called(leads, charge(key="near"))).outcome
 
@@ -336,3 +338,5 @@ def test_a_credential_shows_its_name_only() -> None:
     with pytest.raises(ValueError, match="fewer than") as error:
         Credential(name="ann", secret="e" * 5)
     assert "e" * 5 not in str(error.value)
+    with pytest.raises(ValueError, match="give it apart"):
+        Http(f"https://ann:{CREDENTIAL.secret}@api.test/v1", ROUTES, CREDENTIAL)

@@ -7,18 +7,6 @@ no part of the version; of the value they are.
 
 from __future__ import annotations
 
-import socket
-
-import dns.asyncbackend
-import dns.asyncquery
-import dns.exception
-import dns.flags
-import dns.inet
-import dns.message
-import dns.rcode
-import dns.tsig
-import dns.update
-
 from dns.rcode import Rcode
 
 from harness.effects import Effect, Json, Tier
@@ -43,19 +31,13 @@ from runtimes.reference.upstreams.dns_sets import (
     noted,
     written,
 )
+from runtimes.reference.upstreams.dns_wire import ANSWER_S, FUDGE_S, Primary
 from runtimes.reference.upstreams.refusal import Refusal, ahead, conflict, refused
 
 
-ANSWER_S, FUDGE_S = 10, 20
 EFFECTS = {"dns.read": Effect.READ, "dns.set": Effect.HYBRID, "dns.delete": Effect.HYBRID}
 CHANGED = {"NXDOMAIN", "YXDOMAIN", "NXRRSET", "YXRRSET"}
 REFUSED = {"FORMERR", "NOTIMP", "REFUSED", "NOTAUTH", "NOTZONE", "BADKEY", "BADSIG", "BADTIME"}
-SIGNATURES = {
-    dns.tsig.PeerBadKey: "BADKEY",
-    dns.tsig.PeerBadSignature: "BADSIG",
-    dns.tsig.PeerBadTime: "BADTIME",
-}
-BROKEN = (dns.exception.DNSException, OSError, EOFError)
 
 
 class Dns:
@@ -73,8 +55,8 @@ class Dns:
         algorithm: str = "hmac-sha256",
     ) -> None:
         """Serve ``zones``; the credential is a TSIG key, its secret in base64."""
-        self._address, self._zones = address, zones
-        self._credential, self._algorithm = credential, algorithm
+        self._address, self._zones, self._credential = address, zones, credential
+        self._primary = Primary(address, credential, algorithm)
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what is promised: compare-and-swap, and that nothing is late."""
@@ -95,13 +77,13 @@ class Dns:
             return refused(Refusal.REFUSED, self._credential.hide(str(error)))
         with sealed():
             async with ahead(ANSWER_S):
-                before = await self._seen(target)
+                before = await self._primary.seen(target)
                 no, expected = await self._expected(order, target, before)
             if no:
                 return no
             if not EFFECTS[order.op].writes:
                 return self._answer(order, before, before)
-            said = await self._sent(written(target, wanted, expected))
+            said = await self._primary.sent(written(target, wanted, expected))
             if said in CHANGED:
                 return conflict(order.target, detail=said)
             if said in REFUSED:
@@ -119,7 +101,7 @@ class Dns:
     async def look(self, resource: str) -> Seen:
         """Return an RRset as the primary server has it."""
         with sealed():
-            seen = await self._seen(named(resource, self._zones))
+            seen = await self._primary.seen(named(resource, self._zones))
         value = self._credential.clean(seen.value)
         return Seen(resource=resource, version=seen.version, value_hash=digest(value), value=value)
 
@@ -144,7 +126,7 @@ class Dns:
         expected = {target: before} if order.expect else {}
         for at, version in order.premises.items():
             other = named(at, self._zones)
-            seen = await self._seen(other)
+            seen = await self._primary.seen(other)
             if seen.version != version:
                 return conflict(at, seen.version, "a premise has changed"), {}
             if other.zone == target.zone:
@@ -154,7 +136,7 @@ class Dns:
     async def _done(self, order: Order, target: Named, before: Records, wanted: Records) -> Answer:
         """Return the answer to an accepted update, which a server may silently pass over."""
         try:
-            now = await self._seen(target)
+            now = await self._primary.seen(target)
         except UnreachableError:
             msg = f"{self._address} accepted {order.target}, and cannot be looked at"
             raise LostError(msg) from None
@@ -172,62 +154,3 @@ class Dns:
             before=before.version,
             after=after.version,
         )
-
-    def _key(self) -> dns.tsig.Key:
-        return dns.tsig.Key(self._credential.name, self._credential.secret, self._algorithm)
-
-    async def _seen(self, target: Named) -> Records:
-        """Ask the primary server for an RRset.
-
-        Raises:
-            UnreachableError: it does not answer, or not for this zone.
-
-        """
-        question = dns.message.make_query(target.name, target.type, flags=0)
-        question.use_tsig(self._key(), fudge=FUDGE_S)
-        try:
-            reply = await dns.asyncquery.tcp(
-                question, self._address.host, ANSWER_S, self._address.port
-            )
-        except BROKEN as error:
-            msg = f"{self._address} does not answer: {type(error).__name__}; nothing was done"
-            raise UnreachableError(msg) from None
-        known = reply.rcode() in {Rcode.NOERROR, Rcode.NXDOMAIN} and reply.flags & dns.flags.AA
-        if not known or not reply.had_tsig:
-            said = dns.rcode.to_text(reply.rcode())
-            msg = f"{self._address} said {said}, and no more for sure; nothing was done"
-            raise UnreachableError(msg)
-        found = reply.get_rrset(reply.answer, target.name, target.rdclass, target.type)
-        return Records(found.to_rdataset() if found else None)
-
-    async def _sent(self, update: dns.update.UpdateMessage) -> str:
-        """Send an update and return what the server says.
-
-        Raises:
-            UnreachableError: it did not go out.
-            LostError: no answer came back that is the server's for sure.
-
-        """
-        update.use_tsig(self._key(), fudge=FUDGE_S)
-        try:
-            way = await dns.asyncbackend.get_backend("asyncio").make_socket(  # type: ignore[no-untyped-call]
-                dns.inet.af_for_address(self._address.host),
-                socket.SOCK_STREAM,
-                destination=(self._address.host, self._address.port),
-                timeout=ANSWER_S,
-            )
-        except BROKEN as error:
-            msg = f"{self._address} does not answer: {type(error).__name__}; nothing was done"
-            raise UnreachableError(msg) from None
-        async with way:
-            try:
-                reply = await dns.asyncquery.tcp(update, "", ANSWER_S, sock=way)
-            except dns.tsig.PeerError as error:
-                return SIGNATURES.get(type(error), "BADTRUNC")
-            except BROKEN as error:
-                msg = f"no answer of {self._address}: {type(error).__name__}"
-                raise LostError(msg) from None
-        if not reply.had_tsig and reply.rcode() == Rcode.NOERROR:
-            msg = f"{self._address} answered without a signature"
-            raise LostError(msg)
-        return dns.rcode.to_text(reply.rcode())

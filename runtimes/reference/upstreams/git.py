@@ -53,7 +53,15 @@ class Git:
     def __init__(
         self, remote: str, *, source: Path, folder: Path, credential: Credential | None = None
     ) -> None:
-        """Push to ``remote`` what ``source`` has, by way of ``folder``, which is ours."""
+        """Push to ``remote`` what ``source`` has, by way of ``folder``, which is ours.
+
+        Raises:
+            ValueError: the URL has a password, which would stand in messages.
+
+        """
+        if urlsplit(remote).password is not None:
+            msg = f"the URL of {urlsplit(remote).hostname} has a password; give it apart"
+            raise ValueError(msg)
         self._remote, self._source = remote, source
         self._runner = Runner(folder, source, credential)
         self._scheme = urlsplit(remote).scheme or "file"

@@ -7,7 +7,6 @@ they leave it open, as with 5xx, it is open: the answer counts as lost.
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -28,28 +27,19 @@ from runtimes.reference.upstreams.base import (
     UnreachableError,
 )
 from runtimes.reference.upstreams.credential import Credential, sealed
+from runtimes.reference.upstreams.http_wire import Wire
 from runtimes.reference.upstreams.http_words import (
-    GONE,
     IN_FLIGHT,
     PATH,
     Route,
     body,
     judged,
     pause_s,
-    same_place,
 )
-from runtimes.reference.upstreams.refusal import ABSENT, Refusal, ahead, changed, conflict, refused
+from runtimes.reference.upstreams.refusal import ABSENT, Refusal, ahead, changed, refused
 
 
-CONNECT_S, DEADLINE_S = 5.0, 30
-MOST_REDIRECTS = 3
-UNSENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
+DEADLINE_S = 30
 
 
 class Http:
@@ -63,11 +53,15 @@ class Http:
         *,
         deadline_s: int = DEADLINE_S,
     ) -> None:
-        """Prepare; the credential goes along as a bearer's, and to no other authority."""
-        self._base = httpx.URL(base.rstrip("/") + "/")
+        """Prepare; the credential goes along as a bearer's, and to no other authority.
+
+        Raises:
+            ValueError: the URL has a credential of its own.
+
+        """
+        self._wire = Wire(base, credential)
         self._routes, self._credential = dict(routes), credential
         self._deadline_s = deadline_s
-        self._trust = ssl.create_default_context()
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what the route declares."""
@@ -98,7 +92,8 @@ class Http:
             msg = f"{order.op} cannot be asked for"
             raise UnknownOperationError(msg)
         with sealed():
-            found = await self._got(route.asks.format(key=quote(order.key, safe="")))
+            path = route.asks.format(key=quote(order.key, safe=""))
+            found = await self._wire.got(path, Deadline.after(self._deadline_s))
         if found is None or body(found) == []:
             return None
         response = self._credential.clean(body(found))
@@ -108,7 +103,7 @@ class Http:
         """Return what is at a path, by its ``ETag``."""
         self._below(resource, [route.under for route in self._routes.values()])
         with sealed():
-            found = await self._got(resource)
+            found = await self._wire.got(resource, Deadline.after(self._deadline_s))
         value = self._credential.clean(body(found)) if found else None
         version = found.headers.get("ETag", "") if found else ABSENT
         return Seen(resource=resource, version=version, value_hash=digest(value), value=value)
@@ -128,7 +123,7 @@ class Http:
         waits = False
         while True:
             try:
-                answered = await self._followed(self._request(route, order), deadline)
+                answered = await self._wire.followed(self._request(route, order), deadline)
             except UnreachableError:
                 if waits:
                     msg = "an attempt was in flight, and now nobody answers"
@@ -138,10 +133,7 @@ class Http:
                 return answered
             waits = route.tier is Tier.K and answered.status_code == IN_FLIGHT
             if not waits:
-                answer = judged(route, order, answered, self._credential)
-                if answer.outcome is Outcome.CONFLICT:
-                    return conflict(order.target, answered.headers.get("ETag", ""))
-                return answer
+                return judged(route, order, answered, self._credential)
             pause = pause_s(answered)
             if pause >= deadline.left_s:
                 msg = f"another attempt was still in flight after {self._deadline_s} s"
@@ -153,80 +145,12 @@ class Http:
         if order.expect:
             absent = order.expect == ABSENT
             headers["If-None-Match" if absent else "If-Match"] = "*" if absent else order.expect
-        url = self._base.join(order.target)
+        url = self._wire.base.join(order.target)
         if route.effect is Effect.READ:
             params = {name: str(value) for name, value in order.args.items()}
             return httpx.Request(route.method, url, headers=headers, params=params)
         content = None if route.method == "DELETE" else dict(order.args)
         return httpx.Request(route.method, url, headers=headers, json=content)
-
-    async def _followed(
-        self, request: httpx.Request, deadline: Deadline
-    ) -> httpx.Response | Answer:
-        """Send a request, and again where it is led within the same authority.
-
-        Raises:
-            LostError: it was led on in a way that leaves open what was done.
-
-        """
-        for _ in range(MOST_REDIRECTS):
-            response = await self._sent(request, deadline)
-            if not response.has_redirect_location:
-                return response
-            reads = request.method == "GET"
-            if response.status_code not in {307, 308} and not reads:
-                msg = f"{self._authority} answered by {response.status_code}: what was done is open"
-                raise LostError(msg)
-            url = request.url.join(response.headers["Location"])
-            if not same_place(url, self._base):
-                return refused(Refusal.REFUSED, f"{self._authority} leads to another authority")
-            headers = {
-                name: value
-                for name, value in request.headers.items()
-                if name not in {"host", "content-length"}
-            }
-            request = httpx.Request(request.method, url, headers=headers, content=request.content)
-        return refused(Refusal.REFUSED, f"{self._authority} leads in circles")
-
-    async def _sent(self, request: httpx.Request, deadline: Deadline) -> httpx.Response:
-        request.headers["Authorization"] = f"Bearer {self._credential.secret}"
-        limits = httpx.Timeout(deadline.left_s, connect=min(CONNECT_S, deadline.left_s))
-        try:
-            # No settings of the environment: a proxy would be told the credential.
-            async with (
-                asyncio.timeout(deadline.left_s),
-                httpx.AsyncClient(verify=self._trust, trust_env=False, timeout=limits) as client,
-            ):
-                return await client.send(request)
-        except UNSENT as error:
-            msg = f"{self._authority}: {type(error).__name__}; nothing was done"
-            raise UnreachableError(msg) from None
-        except (httpx.HTTPError, TimeoutError) as error:
-            msg = f"no answer of {self._authority}: {type(error).__name__}"
-            raise LostError(msg) from None
-
-    async def _got(self, path: str) -> httpx.Response | None:
-        """Return what is at a path, ``None`` if nothing is.
-
-        Raises:
-            UnreachableError: it cannot be told.
-
-        """
-        request = httpx.Request("GET", self._base.join(path))
-        try:
-            response = await self._followed(request, Deadline.after(self._deadline_s))
-        except LostError as error:
-            raise UnreachableError(str(error)) from None
-        if isinstance(response, httpx.Response) and response.status_code in GONE:
-            return None
-        if isinstance(response, httpx.Response) and response.is_success:
-            return response
-        msg = f"{self._authority} does not say what is at {path}"
-        raise UnreachableError(msg)
-
-    @property
-    def _authority(self) -> str:
-        return self._base.netloc.decode()
 
     def _route(self, op: str, target: str) -> Route:
         route = self._routes.get(op)

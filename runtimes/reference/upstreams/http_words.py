@@ -13,14 +13,14 @@ from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.records import Outcome
 from runtimes.reference.upstreams.base import Answer, LostError, Order
 from runtimes.reference.upstreams.credential import Credential
-from runtimes.reference.upstreams.refusal import Refusal, refused
+from runtimes.reference.upstreams.refusal import Refusal, conflict, refused
 
 
 PATH = re.compile(r"(?!\.\.?(/|$))[A-Za-z0-9_.~-]+(/(?!\.\.?(/|$))[A-Za-z0-9_.~-]+)*")
 """One spelling for each path: no escapes, no way up, no query."""
 IN_FLIGHT, CHANGED, MISMATCH, THROTTLED = 409, 412, 422, 429
 GONE = {404, 410}
-BROKEN = 500
+NO = range(400, 500)
 PAUSE_S, MOST_DIGITS = 0.5, 18
 
 
@@ -60,11 +60,11 @@ def judged(route: Route, order: Order, response: httpx.Response, credential: Cre
             ref=credential.hide(response.headers.get("Request-Id", "")),
             replayed=response.headers.get("Idempotent-Replayed", "").lower() == "true",
         )
-    if status >= BROKEN and route.effect.writes:
+    if status not in NO and route.effect.writes:
         msg = f"{order.op} was answered by {status}: what was done is open"
         raise LostError(msg)
     if status == CHANGED:
-        return Answer(outcome=Outcome.CONFLICT, response=said)
+        return conflict(order.target, credential.hide(response.headers.get("ETag", "")))
     why = Refusal.REFUSED
     if status == MISMATCH and route.tier is Tier.K:
         why = Refusal.MISMATCH
@@ -92,11 +92,6 @@ def pause_s(response: httpx.Response) -> float:
     """Return for how long a server asks us to wait."""
     said = response.headers.get("Retry-After", "")
     return float(said) if said.isascii() and said.isdigit() else PAUSE_S
-
-
-def same_place(url: httpx.URL, base: httpx.URL) -> bool:
-    """Say whether a URL is of the same scheme and authority."""
-    return (url.scheme, url.netloc, url.userinfo) == (base.scheme, base.netloc, base.userinfo)
 
 
 def _whole(text: str) -> int | str:
