@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 
@@ -277,3 +278,20 @@ def test_the_agents_repository_cannot_lead_a_push_elsewhere(shop: Forge, work: W
     with pytest.raises(ValueError, match="give it apart") as error:
         Git(f"http://ann:{work.first}@x.test/", source=work.folder, folder=work.ours)
     assert work.first not in str(error.value)
+
+
+def test_the_password_is_in_no_argument_and_no_environment(
+    shop: Forge, work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of no git that runs, while the push is let in by it."""
+    programs, seen = tmp_path / "programs", tmp_path / "seen"
+    programs.mkdir()
+    wrapper = programs / "git"
+    real = shutil.which("git")
+    wrapper.write_text(f'#!/bin/sh\n{{ echo "$@"; env; }} >>{seen}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    assert Outcome.OK is asyncio.run(upstream(shop, work).call(push(work.first))).outcome
+    assert "ls-remote" in seen.read_text()
+    assert "push" in seen.read_text()
+    assert not holds(shop.credential, seen.read_text())

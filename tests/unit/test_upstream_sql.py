@@ -286,6 +286,7 @@ def test_the_fence_waits_for_what_has_passed_it(db: Database) -> None:
 
     async def all_() -> None:
         one = upstream(db)
+        assert await one.fence("r1", 1)
         user = db.credential
         held = await psycopg.AsyncConnection.connect(
             host=db.address.host, port=db.address.port, dbname=db.name, user=user.name,
