@@ -17,6 +17,7 @@ import pytest
 
 from support.upstreams import place
 
+from harness.deadline import Deadline, wait_until
 from harness.process import Address
 from harness.site import sweep
 from runtimes.reference.live.api import api
@@ -25,6 +26,7 @@ from runtimes.reference.live.knot import nameserver
 from runtimes.reference.live.mail import postbox
 
 
+PATIENCE_S = 10.0
 pytestmark = pytest.mark.engine
 SERVERS = [
     pytest.param(api, id="api"),
@@ -103,4 +105,5 @@ def test_it_is_swept_when_its_harness_was_killed(
         monkeypatch.setattr(tempfile, "tempdir", folder)
         swept = sweep()
         assert any(line.startswith("killed process") for line in swept)
-        assert not listens(where)
+        # A killed process is told by its environment, which goes before its sockets do.
+        wait_until(lambda: not listens(where), Deadline.after(PATIENCE_S), "nobody listens")
