@@ -125,6 +125,7 @@ class Upstream(Protocol):
 
         Raises:
             UnreachableError: nobody answers.
+            UnknownOperationError: the provider cannot be asked for it; nothing follows.
 
         """
         ...
@@ -134,6 +135,7 @@ class Upstream(Protocol):
 
         Raises:
             UnreachableError: nobody answers.
+            UnknownOperationError: there is no such resource, or it cannot be seen.
 
         """
         ...
