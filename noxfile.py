@@ -13,7 +13,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.default_venv_backend = "venv"
 
-EVERYTHING = ".[report,engines,compat,load]"
+EVERYTHING = ".[report,engines,compat,load,gateway]"
 LONG = ("tests/chaos", "tests/unit/test_effect_log_bytes.py")
 DEV = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 

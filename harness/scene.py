@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.deadline import Deadline, DeadlineError, wait_until
 from harness.effects import Json
 from harness.faults import Fault, UnconfirmedError
+from harness.guardian import Guardian
 from harness.history import History
 from harness.link import Mode
 from harness.meter import MeteredLink
@@ -57,6 +58,7 @@ class Scene:
     maimed: list[Process] = field(default_factory=list)
     signalled: set[tuple[str, str]] = field(default_factory=set)
     queued: list[str] = field(default_factory=list)
+    guardian: Guardian | None = None
     snapshot: Snapshot | None = None
     unmet: tuple[Process, Mapping[str, Json]] | None = None
     version: str = ""
@@ -327,6 +329,8 @@ class Scene:
         whole = {**spec.env, "BAKEOFF_TIER": str(self.plan.case.tier), **(env or {})}
         if version:
             whole["BAKEOFF_VERSION"] = version
+        if self.guardian:  # and whoever is behind it holds no credential
+            whole |= {"BAKEOFF_WORLD": self.guardian.address, "BAKEOFF_CREDENTIAL": ""}
         worker = self.runner.start(
             "worker" if mine else "bystander", dataclasses.replace(spec, env=whole)
         )

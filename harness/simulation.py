@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.effects import Effect, Guard, Json, Tier, idempotency_key
 from harness.faults import Happening
+from harness.guardian import Scope
 from harness.history import History
 from harness.program import (
     AFTER_ACK,
@@ -29,7 +30,7 @@ from harness.program import (
 from harness.runtime import Guarantee
 from harness.scenario import Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
-from harness.world.cell import STRANGER, Call, Cell
+from harness.world.cell import MOVED_ON, STRANGER, Call, Cell
 
 
 CANCELLED, ABSENT = "cancelled", "absent"
@@ -129,6 +130,10 @@ class Run:
     kept: dict[str, Any] = field(default_factory=dict)
     intents: set[str] = field(default_factory=set)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    sealed: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """What the gateway has of the run: whoever asks again is answered from there."""
+    refused: str = ""
+    """Why the gateway does nothing more for the run."""
     children: list[str] = field(default_factory=list)
     answers: dict[str, Json] = field(default_factory=dict)
     stage: int = 0
@@ -171,6 +176,7 @@ class Run:
         if happening.drift:
             for path, value in self.world.case.scenario.drift.items():
                 self.world.cell.write(path, value, STRANGER)
+        self.carry_on(ops)
         self.incarnation += 1
         if happening.version:
             self.world.case = self.world.case.at(happening.version)
@@ -179,6 +185,16 @@ class Run:
         if self.guarantee is Guarantee.RESTART:
             self.kept.clear()
         return [orphan] if orphan and not happening.early else []
+
+    def carry_on(self, ops: SimulatedOps) -> None:
+        """Have the gateway finish the call in flight: it does not die with who asked for it."""
+        if self.guard is Guard.GATEWAY and (call := ops.pending):
+            reply = ops.pending_reply or self.world.apply(call)
+            if reply["status"] == "rejected" and reply.get("value") == MOVED_ON:
+                self.refused = f"{call.step} rests on what has changed"
+                return
+            self.world.reply(call, reply)
+            self.sealed[call.step] = reply
 
     def forget(self) -> None:
         """Lose every record, as when an older store takes the place of the present one."""
@@ -216,7 +232,7 @@ class Run:
                 break
         for orphan in late:
             orphan()
-        return status, output
+        return "escalated" if self.refused else status, output
 
 
 class SimulatedOps:
@@ -233,7 +249,7 @@ class SimulatedOps:
 
     def call(self, command: Step) -> Call:
         self.run.seq += 1
-        keyed = self.run.guard is Guard.KEYS and command.op.effect is not Effect.READ
+        keyed = self.run.guard is not Guard.NONE and command.op.effect is not Effect.READ
         return Call(
             run=self.run.run,
             step=command.name,
@@ -254,6 +270,8 @@ class SimulatedOps:
         run, known, pending = self.run, self.known, self.pending
         body = run.world.case.scenario.main.body
         incarnation, reply = run.incarnation, self.pending_reply
+        if run.guard is Guard.GATEWAY:
+            pending = None  # it was carried on with, and is sealed
 
         def go_on() -> None:
             now, run.incarnation = run.incarnation, incarnation
@@ -283,7 +301,7 @@ class SimulatedOps:
             if self.left == 0 or self.run.guarantee is Guarantee.EFFECT_ONCE:
                 raise Spent
             self.left -= 1
-        reply = self.attempt(command)
+        reply = self.ask(command) if self.run.guard is Guard.GATEWAY else self.attempt(command)
         self.known[command.name] = reply
         if self.left is None and self.run.guarantee is not Guarantee.RESTART:
             self.run.kept[command.name] = reply
@@ -293,10 +311,29 @@ class SimulatedOps:
             self.reach(command.name, AFTER_ACK, nth)
         return reply
 
+    def ask(self, command: Step) -> dict[str, Json]:
+        """Ask the gateway: what is sealed is not called again, on a false premise nothing is."""
+        run, cell = self.run, self.run.world.cell
+        if (found := run.sealed.get(command.name)) is not None:
+            return found
+        drifted = any(
+            cell.etag(premise.path) != premise.etag and STRANGER in cell.authors(premise.path)
+            for premise in command.premises
+        )
+        if drifted and not run.refused:
+            run.refused = f"{command.name} rests on what has changed"
+        if run.refused and command.op.effect.writes:
+            return {"status": "rejected", "value": run.refused}
+        reply = self.attempt(command)
+        if not run.refused:
+            run.sealed[command.name] = reply
+        return reply
+
     def attempt(self, command: Step) -> dict[str, Json]:
         """Call the world; where the runtime has intents, what is in doubt is settled first."""
         run = self.run
-        if run.guarantee is Guarantee.EFFECT_ONCE and self.left is None:
+        once = run.guarantee is Guarantee.EFFECT_ONCE and run.guard is not Guard.GATEWAY
+        if once and self.left is None:
             if command.name in run.intents and (settled := self.settle(command)):
                 return settled
             run.intents.add(command.name)
@@ -437,12 +474,15 @@ class Trace(SimulatedOps):
         self.before: dict[str, tuple[str, ...]] = {}
         self.groups: dict[str, str] = {}
         self.owed: list[tuple[str, str]] = []
+        self.scope: set[Scope] = set()
         self.detached: list[str] = []
         self.begun: dict[str, tuple[str, ...]] = {}
         self.work: dict[str, list[str]] = {}
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
+        path = str(command.args.get("path") or command.op.verb)
+        self.scope.add(Scope(command.op.verb, command.op.effect, path))
         self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)
@@ -454,7 +494,7 @@ class Trace(SimulatedOps):
     def nested(self, run: Run, *, awaited: bool) -> SimulatedOps:
         """Follow an awaited child too: what it owes, a completed parent owes."""
         inner = Trace(run, self.replies)
-        inner.commands, inner.work = self.commands, self.work
+        inner.commands, inner.work, inner.scope = self.commands, self.work, self.scope
         self.work[run.run] = inner.steps
         if awaited:
             inner.owed = self.owed

@@ -129,6 +129,8 @@ class Trial:
                     scene.world.arm(run, run, str(stage.point), keep=keep)
         for run in scene.bystanders:
             scene.world.arm(run, run, str(self.meet(run)))
+        if scene.guardian:
+            scene.guardian.admit({run: way.scope for run, way in self.ideals.items()})
         if self.plan.queued:  # all of them take the same way
             way = ideal(case, self.plan.queued[0], arg_of(case, self.plan.queued[0]))
             self.ideals |= dict.fromkeys(self.plan.queued, dataclasses.replace(way, children=()))
@@ -389,6 +391,9 @@ class Trial:
         scene.fault = fault(self.plan.schedules[0].stages[scene.stage].fault)
         self.reach()
         scene.fault.inject(scene)
+        if scene.guardian and not scene.fault.keeps:
+            # The caller is the gateway, and no victim: it has its answer before anything heals.
+            scene.release("reply")
         self.meanwhile()
         scene.fault.heal(scene)
         for server in scene.servers:

@@ -189,6 +189,7 @@ DEATHS = (
         inject=_lose_reply,
         happenings=always(Happening(again=True)),
         phases=frozenset({AFTER}),
+        guarded=False,
     ),
     Fault(
         name="hang(handler)",
@@ -197,5 +198,6 @@ DEATHS = (
         happenings=_hung,
         phases=frozenset({BEFORE, AFTER}),
         timer="hang_timer_s",
+        guarded=False,
     ),
 )

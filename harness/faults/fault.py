@@ -173,7 +173,7 @@ class Fault:
     comes, as it may do some time after it took it.  ``timer``: the setting (seconds) after
     which the runtime notices it by itself, added to how long settling may take.  ``queues``:
     further runs are submitted for it.  ``copies``: it needs an early copy of the store,
-    ``empties``: one from before any run.
+    ``empties``: one from before any run.  ``guarded``: what it means behind a gateway is modelled.
     """
 
     name: str
@@ -192,6 +192,7 @@ class Fault:
     queues: bool = False
     copies: bool = False
     empties: bool = False
+    guarded: bool = True
 
 
 def always(*happenings: Happening) -> Happenings:

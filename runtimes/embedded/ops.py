@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from harness.effects import Effect, Json, Op, Tier
+from harness.effects import Effect, Guard, Json, Op, Tier
 from harness.policy import Policy as Asked
 from harness.program import Command, Emit, Invoke, One, Step, WaitFor
 from harness.runtime import Envelope
@@ -130,8 +130,10 @@ class EmbeddedOps:
         provider honours.  Otherwise the provider is asked, and where it cannot say that
         the effect is there, a human must.
         """
+        if self.envelope.guard is Guard.GATEWAY:
+            return None  # it has the log: what was done is answered from there
         tier = self.engine.tier
-        keyed = tier is Tier.K and self.envelope.guard == "keys"
+        keyed = tier is Tier.K and self.envelope.guard is Guard.KEYS
         if not command.op.effect.once or keyed:
             return None
         if tier is Tier.Q:

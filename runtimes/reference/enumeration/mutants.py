@@ -119,8 +119,8 @@ def _keyed_for_ever(intent: Intent, now_ms: int) -> bool:
     return KEYED(intent, intent.key_since_ms)
 
 
-def _own_fence(self: Carrier, tried: Tried) -> int | None:
-    del tried
+def _own_fence(self: Carrier, tried: Tried, contract: Contract) -> int | None:
+    del tried, contract
     return self.fenced_ms
 
 

@@ -107,6 +107,10 @@ class Session:
                 return self._known(name, tried)
         return None
 
+    async def glance(self, wanted: Wanted) -> Given:
+        """Read without sealing: what a run that has ended sees is nothing to rest on."""
+        return Given((await self.carrier.upstream.call(self._order(wanted))).response)
+
     async def replan(self, drift: DriftError) -> None:
         """Begin a new plan, because resources are otherwise than the last one had them."""
         plan = self.facts.plan
