@@ -45,7 +45,8 @@ class Happening:
     the status in which a runtime leaves the run because the version does not fit; with
     ``again`` it repeats the call in flight first, with ``orphan`` a step may be on its way.
     ``given_up``: the runtime gives the run up, as if its own code had failed.  ``lost``: it does
-    not know the run any more.
+    not know the run any more.  ``aged_s``: so many virtual seconds pass before its next attempt.
+    ``revoked``: who guards it lets it begin nothing more.
     """
 
     dies: bool = True
@@ -60,6 +61,8 @@ class Happening:
     refused: str = ""
     given_up: bool = False
     lost: bool = False
+    aged_s: float = 0.0
+    revoked: bool = False
 
 
 class Breakable(Protocol):
@@ -100,6 +103,11 @@ class Scene(Protocol):
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None: ...
     def drift(self) -> None: ...
     def cancel(self) -> None: ...
+    def age(self, for_s: float) -> None: ...
+    def revoke(self) -> None: ...
+    def repeat(self) -> None: ...
+    def ended(self, most_s: float) -> bool: ...
+    def asked_twice(self, most_s: float) -> bool: ...
     def queue(self) -> None: ...
     def rewind(self) -> None: ...
     def empty(self) -> None: ...
@@ -117,7 +125,8 @@ class Means:
 
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
     worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
-    ``called``: it is the engine that dials the workers.
+    ``called``: it is the engine that dials the workers.  ``guarded``: a gateway stands before the
+    world.
     """
 
     servers: Sequence[Service] = ()
@@ -128,6 +137,7 @@ class Means:
     versions: Collection[str] = ()
     cancels: bool = False
     called: bool = False
+    guarded: bool = False
 
 
 Act = Callable[[Scene], None]

@@ -160,6 +160,7 @@ class Gateway:
         """
         held = await self.hold(run)
         ended = self.revocations.revoke_run(run)
+        held.stopped = held.stopped or f"its token was revoked by {by}: {why}"
         if ended:
             await held.session.carrier.log.append(Revoke(capabilities=ended, by=by, why=why))
         return ended

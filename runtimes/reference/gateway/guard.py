@@ -78,6 +78,11 @@ class GatewayGuardian:
         ]
         self._post("/admit", said)
 
+    def revoke(self, runs: Collection[str]) -> None:
+        """End the tokens of runs, as an operator."""
+        for run in runs:
+            self._post("/revoke", {"run": run, "by": "operator", "why": "the operator ended it"})
+
     def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
         """Ask how runs stand; while it is dead, it says nothing."""
         if not self.service.alive():
@@ -86,6 +91,7 @@ class GatewayGuardian:
         return {run: Standing(one["status"], one["why"]) for run, one in found.items()}
 
     def _post(self, path: str, body: object) -> dict[str, dict[str, str]]:
+        """Ask as the operator."""
         transport = httpx.HTTPTransport(uds=str(self.folder / OPERATORS))
         with httpx.Client(transport=transport, base_url="http://gateway", timeout=ASK_S) as http:
             answer = http.post(path, json=body)
