@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.effects import Guard
+
 
 CLEAN = "clean"
 
@@ -159,8 +161,9 @@ def _guard(of: Mapping[str, Any]) -> str:
 
 
 def guards(table: Iterable[tuple[str, Sequence[Entry]]]) -> list[str]:
-    """Return the guards that a table is about, in the order in which they stand."""
-    return list(dict.fromkeys(entry.guard for _, row in table for entry in row))
+    """Return the guards that a table is about, the weakest first."""
+    found = {entry.guard for _, row in table for entry in row}
+    return [guard for guard in Guard if guard in found]
 
 
 SIGNS = {
