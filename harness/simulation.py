@@ -244,6 +244,11 @@ class Run:
             except Stuck:
                 status, output = "running", None
                 break
+            except Exception:
+                if not self.revoked:
+                    raise
+                status, output = "failed", None  # it cannot go on with nothing but refusals
+                break
             else:
                 status = "completed"
                 break
