@@ -124,6 +124,8 @@ class Stage:
         return "reply" in self.said
 
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None:
+        assert not version
+        assert not env
         self.said.append("succeed")
         self.workers.append(Worker(f"w{len(self.workers) + 1}"))
 
