@@ -12,10 +12,11 @@ import hashlib
 import hmac
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtimes.reference.effect_log.errors import DoubtError, FencedError
+from runtimes.reference.effect_log.errors import ContradictionError, DoubtError, FencedError
 from runtimes.reference.effect_log.facts import Facts, Standing
 from runtimes.reference.effect_log.log import EffectLog
 from runtimes.reference.effect_log.records import Revoke
@@ -50,6 +51,7 @@ class Held:
     token: str
     stopped: str = ""
     """Why nothing new is done for it before a human has looked; empty while all is well."""
+    revoked: bool = False
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ class Gateway:
                 raise EndedError(why)
             return await session.glance(wanted)
         try:
-            return await session.perform(wanted)
+            given = await session.perform(wanted)
         except DriftError as drift:
             # Whoever runs the program cannot be told to plan anew: a human must look.
             await session.end("escalated", why=str(drift))
@@ -118,6 +120,8 @@ class Gateway:
         except (FencedError, DoubtError):
             self.held.pop(run, None)
             raise
+        await self._close(held)  # its token may have been revoked meanwhile
+        return given
 
     async def hold(self, run: str) -> Held:
         """Return a run that this process holds; the first time, take it over."""
@@ -163,7 +167,18 @@ class Gateway:
         held.stopped = held.stopped or f"its token was revoked by {by}: {why}"
         if ended:
             await held.session.carrier.log.append(Revoke(capabilities=ended, by=by, why=why))
+        held.revoked = True
+        await self._close(held)
         return ended
+
+    async def _close(self, held: Held) -> None:
+        """Write down that a revoked run is over, once nothing of it is under way.
+
+        Else who takes it over from a gateway that died would mint another token for it.
+        """
+        if held.revoked:
+            with suppress(ContradictionError):
+                await held.session.end("escalated", why=held.stopped)
 
     def leaked(self, run: str, canaries: frozenset[str]) -> None:
         """End a run's capabilities, because a canary was on its way out."""
