@@ -183,8 +183,9 @@ class Column:
         points = visited(split(events).get(run, []), end.waits, self.runtime.witness)
         for name in target.faults:
             broken = fault(name)
-            reason = broken.obstacle(self.means(target.case))
-            if not reason and target.guard is Guard.GATEWAY and not broken.guarded:
+            guarded = target.guard is Guard.GATEWAY
+            reason = broken.obstacle(self.means(target.case, guarded=guarded))
+            if not reason and guarded and not broken.guarded:
                 reason = "what it means behind a gateway is not modelled"
             if reason:
                 self.skip(target, name, reason)
@@ -195,7 +196,7 @@ class Column:
                 continue
             self.fault(target, broken, points, end.waits)
 
-    def means(self, case: Case) -> Means:
+    def means(self, case: Case, *, guarded: bool = False) -> Means:
         """Return what the started runtime and a case give a fault to act on."""
         assert self.backend is not None  # noqa: S101 - started
         backend, runtime = self.backend, self.runtime
@@ -208,6 +209,7 @@ class Column:
             versions=case.scenario.versions,
             cancels=runtime.capabilities.get("cancel") not in {None, Support.MISSING},
             called=runtime.dial is Dial.SERVER,
+            guarded=guarded,
         )
 
     def fault(

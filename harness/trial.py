@@ -21,7 +21,7 @@ from harness.effects import Json
 from harness.faults import fault
 from harness.model import Ideal, ideal
 from harness.plan import Plan, arg_of
-from harness.runtime import Runtime, RunView
+from harness.runtime import Guarantee, Runtime, RunView
 from harness.scene import READY_S, Scene
 from harness.schedule import ATTACH, BEFORE, WAITING, Point, Schedule
 from harness.secrets import scan
@@ -130,7 +130,9 @@ class Trial:
         for run in scene.bystanders:
             scene.world.arm(run, run, str(self.meet(run)))
         if scene.guardian:
-            scene.guardian.admit({run: way.scope for run, way in self.ideals.items()})
+            scopes = {run: way.scope for run, way in self.ideals.items()}
+            replans = self.runtime.guarantee is Guarantee.EFFECT_ONCE
+            scene.guardian.admit(scopes, replans=replans)
         if self.plan.queued:  # all of them take the same way
             way = ideal(case, self.plan.queued[0], arg_of(case, self.plan.queued[0]))
             self.ideals |= dict.fromkeys(self.plan.queued, dataclasses.replace(way, children=()))

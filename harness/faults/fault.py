@@ -97,6 +97,11 @@ class Scene(Protocol):
     def maim(self, part: str) -> None: ...
     def release(self, how: str) -> None: ...
     def freed(self) -> bool: ...
+    @property
+    def guard(self) -> Service | None:
+        """Return what stands between the workers and the world, if anything does."""
+        ...
+
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None: ...
     def drift(self) -> None: ...
     def cancel(self) -> None: ...
@@ -117,7 +122,8 @@ class Means:
 
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
     worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
-    ``called``: it is the engine that dials the workers.
+    ``called``: it is the engine that dials the workers.  ``guarded``: a gateway stands before the
+    world.
     """
 
     servers: Sequence[Service] = ()
@@ -128,6 +134,7 @@ class Means:
     versions: Collection[str] = ()
     cancels: bool = False
     called: bool = False
+    guarded: bool = False
 
 
 Act = Callable[[Scene], None]

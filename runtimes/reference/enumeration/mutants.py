@@ -157,7 +157,7 @@ def _new_key(
 
 
 async def _unsealed(self: Session, wanted: Wanted) -> Given:
-    answer = await self.carrier.upstream.call(self._order(wanted))
+    answer = await self.carrier.upstream.call(self._order(wanted, wanted.slot))
     return Given(answer.response)
 
 

@@ -2,7 +2,8 @@
 
 Both are Unix sockets, so that the kernel says who is at the other end.  To a worker a refusal is
 an answer (``rejected``), because that is what its program branches on; what cannot be told yet is
-503, and its engine tries again.
+503, and its engine tries again.  Who is admitted as one that can plan anew is told ``replan`` where
+its plan does not hold, and ``escalated`` where a human must say.
 
 For operators: ``POST /admit`` (a list of admissions), ``POST /status`` and ``POST /revoke``.
 """
@@ -26,7 +27,7 @@ from runtimes.reference.gateway.errors import GatewayError, RefusedError, Unjudg
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.request import Request, parse
 from runtimes.reference.gateway.strict import LARGEST, BadRequestError
-from runtimes.reference.resume.errors import ResumeError
+from runtimes.reference.resume.errors import DriftError, EscalatedError, ResumeError
 from runtimes.reference.resume.session import Given, Wanted
 from runtimes.reference.upstreams.base import UnknownOperationError, UpstreamError
 from runtimes.reference.upstreams.world import HungError, WorldUpstream, operation
@@ -68,6 +69,10 @@ class WorkerFace:
             reply = await self._carry_out(peer_of(request), asked)
         except HungError:
             reply = {"status": "hang"}
+        except (DriftError, EscalatedError) as error:
+            replans = self.gateway.admissions.of(asked.call.run).replans
+            told = "replan" if isinstance(error, DriftError) else "escalated"
+            reply = {"status": told if replans else "rejected", "value": str(error)}
         except (RefusedError, ResumeError, ConflictError, AdmissionError) as error:
             reply = {"status": "rejected", "value": str(error)}
         except (UnknownOperationError, ContradictionError) as error:

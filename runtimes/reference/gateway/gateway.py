@@ -109,11 +109,14 @@ class Gateway:
         try:
             return await session.perform(wanted)
         except DriftError as drift:
-            # Whoever runs the program cannot be told to plan anew: a human must look.
-            await session.end("escalated", why=str(drift))
+            if admission.replans:
+                await session.replan(drift)
+            else:
+                await session.end("escalated", why=str(drift))
             raise
         except EscalatedError as error:
-            held.stopped = str(error)
+            # Who replans knows what rests on it; of a program that goes on regardless nobody does.
+            held.stopped = "" if admission.replans else str(error)
             raise
         except (FencedError, DoubtError):
             self.held.pop(run, None)
@@ -147,7 +150,7 @@ class Gateway:
         for capability in capability_ids(token):
             self.revocations.issue(run, capability)
         held = self.held[run] = Held(session, world, admission, token)
-        held.stopped = _unknown(session.facts)
+        held.stopped = "" if admission.replans else _unknown(session.facts)
         return held
 
     async def revoke(self, run: str, by: str, why: str) -> tuple[str, ...]:
@@ -179,7 +182,8 @@ class Gateway:
         terminal = held.session.facts.terminal
         if terminal:
             return terminal.status, terminal.why
-        return ("escalated", held.stopped) if held.stopped else ("", "")
+        why = held.stopped or _unknown(held.session.facts)
+        return ("escalated", why) if why else ("", "")
 
     def key_of(self, effect_id: str) -> str:
         """Return the idempotency key of an effect."""

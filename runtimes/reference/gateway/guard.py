@@ -69,11 +69,13 @@ class GatewayGuardian:
         """Return the workers' socket as a URL."""
         return f"unix://{self.folder / WORKERS}"
 
-    def admit(self, scopes: Mapping[str, Collection[Scope]]) -> None:
+    def admit(self, scopes: Mapping[str, Collection[Scope]], *, replans: bool) -> None:
         """Admit runs, whose worker is a process of this user."""
         peer = f"uid:{os.getuid()}:{os.getgid()}"
         said = [
-            Admission(run=run, peer=peer, grants=_grants(scope), ttl_s=TTL_S).to_json()
+            Admission(
+                run=run, peer=peer, grants=_grants(scope), ttl_s=TTL_S, replans=replans
+            ).to_json()
             for run, scope in scopes.items()
         ]
         self._post("/admit", said)
