@@ -69,6 +69,7 @@ class SessionOps:
             target=str(command.args["path"]),
             args=command.args,
             premises={premise.path: premise.etag for premise in command.premises},
+            capability=f"capability {self.session.facts.epoch}",
         )
         given = await self.session.perform(wanted)
         response: dict[str, Json] = {"status": "ok"}

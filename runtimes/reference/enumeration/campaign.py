@@ -85,7 +85,12 @@ def kills(
     ``change`` happens to the world after the first death.
     """
     drifted, aged = (bool(way) and change is each for each in (drift, age))
-    for found in deaths(first, f"life-{len(way) + 1}", power=power):
+    name = f"life-{len(way) + 1}"
+    if len(way) == depth:
+        with Life(first, name) as last:
+            yield over(last.finish(), way, drifted=drifted, aged=aged)
+        return
+    for found in deaths(first, name, power=power):
         if isinstance(found, Life):
             yield over(found, way, drifted=drifted, aged=aged)
         elif len(way) < depth:
