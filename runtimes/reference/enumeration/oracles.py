@@ -25,6 +25,7 @@ from runtimes.reference.effect_log.records import (
 )
 from runtimes.reference.enumeration.agent import DNS, DRIFT, INBOX, OWED, TABLES, Given
 from runtimes.reference.enumeration.world import Applied, World
+from runtimes.reference.resume.errors import PlanError
 
 
 @dataclass(slots=True)
@@ -84,6 +85,11 @@ class Evidence:
         """Say whether the run says so."""
         return self.facts.terminal is not None and self.facts.terminal.status == "completed"
 
+    @property
+    def escalated(self) -> bool:
+        """Say whether a human has to look."""
+        return any(each.standing is Standing.UNKNOWN for each in self.facts.effects.values())
+
     @cached_property
     def told(self) -> Told:
         """Return the records, sorted."""
@@ -92,7 +98,7 @@ class Evidence:
 
 def base(slot: str) -> str:
     """Return a slot's name in the first plan."""
-    return slot.partition("@")[0]
+    return slot.partition("@")[0].partition(".")[0]
 
 
 def duplicate(seen: Evidence) -> Iterator[str]:
@@ -211,11 +217,11 @@ def replanned(seen: Evidence) -> Iterator[str]:
 
 def ended(seen: Evidence) -> Iterator[str]:
     """O15: a run ends, or a human is asked."""
-    if isinstance(seen.error, ConflictError):
+    if isinstance(seen.error, ConflictError | PlanError):
         return  # it asked for something else under the same name, and was refused
     if seen.error is not None:
         yield f"{type(seen.error).__name__}: {seen.error}"
-    elif not seen.completed and not seen.facts.unresolved:
+    elif seen.facts.terminal is None and not seen.escalated:
         yield "it goes on for ever"
 
 

@@ -215,7 +215,19 @@ class Session:
                 return self._next(wanted.slot, name)
         return wanted.slot
 
+    async def _settle_others(self, wanted: Wanted) -> None:
+        """Settle what another request left in doubt in the slot, before this one takes its place."""
+        for _, name in self._names(wanted.slot):
+            tried = self.facts.effects.get(name)
+            if (
+                tried
+                and tried.standing is Standing.IN_DOUBT
+                and tried.intent.fingerprint != wanted.fingerprint
+            ):
+                await self.carrier.settle(name, wanted.context, wanted.capability)
+
     async def _write(self, wanted: Wanted, contract: Contract) -> Given:
+        await self._settle_others(wanted)
         slot, left = self._slot(wanted), TRIES
         while True:
             tried = self.facts.effects.get(slot)
