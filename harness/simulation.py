@@ -262,7 +262,7 @@ class SimulatedOps:
         self.run = run
         gated = run.guard is Guard.GATEWAY and run.guarantee is Guarantee.EFFECT_ONCE
         # Behind a gateway it keeps no step itself: what is a step's is in the gateway's log.
-        waits = {name: kept for name, kept in run.kept.items() if kept is True}
+        waits: dict[str, Any] = {name: kept for name, kept in run.kept.items() if kept is True}
         self.known = waits if gated else dict(run.kept)
         self.left: int | None = None
         self.pending: Call | None = None

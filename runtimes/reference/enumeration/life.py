@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from harness.effects import Tier
 from runtimes.reference.effect_log.errors import FencedError
 from runtimes.reference.effect_log.facts import Facts
 from runtimes.reference.effect_log.log import EffectLog, Receipt, RunLog
 from runtimes.reference.effect_log.reading import recover
-from runtimes.reference.effect_log.records import Record
-from runtimes.reference.enumeration.agent import THINGS, Given, work
+from runtimes.reference.effect_log.records import Record, Resolution, Verdict
+from runtimes.reference.enumeration.agent import THINGS, Given, SessionOps, give_up, work
 from runtimes.reference.enumeration.disk import Disk, Heads, Store
 from runtimes.reference.enumeration.world import Stop, Thing, Time, World
+from runtimes.reference.resume.errors import EscalatedError
 from runtimes.reference.resume.recovery import take_over
 
 
@@ -37,6 +41,9 @@ class State:
     records: list[Record] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     text: str = "moved"
+    program: str = ""
+    """Which version of the program is deployed."""
+    given_up: bool = False
 
     @classmethod
     def fresh(cls, tier: Tier, *, fences: bool, careless: bool = False) -> State:
@@ -53,7 +60,15 @@ class State:
         return self._with(self.disk.cut(kept), self.records[:kept])
 
     def _with(self, disk: Disk, records: list[Record]) -> State:
-        return State(disk, self.world.copy(), records, [*self.given], self.text)
+        return State(
+            disk,
+            self.world.copy(),
+            records,
+            [*self.given],
+            self.text,
+            self.program,
+            self.given_up,
+        )
 
 
 class StoppingLog(RunLog):
@@ -89,6 +104,7 @@ class Life:
         self.stops = 0
         self.facts = Facts()
         self.torn: list[int] = []
+        self.ops: SessionOps | None = None
         self._coroutine = self._live()
 
     async def _live(self) -> None:
@@ -99,8 +115,13 @@ class Life:
         run.state, run.torn = self.state, self.torn
         log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
         self.facts = run.facts
-        session = await take_over(run, self.state.world, self.state.world.time, self.holder, key_of)
-        await work(session, self.state.given, {"text": self.state.text})
+        state, time = self.state, self.state.world.time
+        session = await take_over(run, state.world, time, self.holder, key_of, state.program)
+        if state.given_up:
+            await give_up(session)
+            return
+        self.ops = SessionOps(session, state.given, state.program)
+        await work(self.ops, {"text": state.text})
 
     def step(self) -> str | None:
         """Go on to the next stop and return its label; ``None`` at the end.
@@ -156,6 +177,81 @@ class Life:
     def fenced(self) -> bool:
         """Say whether it ended because another one holds the run."""
         return isinstance(self.error, FencedError)
+
+
+class _Idle(asyncio.AbstractEventLoop):
+    """What an event needs of a loop, where nothing runs but what is driven by hand."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future that nobody but its owner looks at."""
+        return asyncio.Future(loop=self)
+
+    def get_debug(self) -> bool:
+        """Watch nothing."""
+        return False
+
+
+class Twin:
+    """The last request of a living agent, asked once more from the same process."""
+
+    def __init__(self, life: Life) -> None:
+        """Be about to ask."""
+        self.life = life
+        ops = life.ops
+        assert ops is not None  # noqa: S101 - only who has asked can ask again
+        assert ops.asked is not None  # noqa: S101 - the same
+        self._coroutine = ops.ask(ops.asked)
+
+    def go(self) -> None:
+        """Go on until it waits for the first one, or has its answer."""
+        if self.life.error:
+            return
+        asyncio._set_running_loop(_Idle())  # noqa: SLF001 - this is what drives
+        try:
+            while isinstance(self._coroutine.send(None), str):
+                pass
+        except (StopIteration, EscalatedError):
+            pass
+        except Exception as error:  # noqa: BLE001 - a mutant may raise anything
+            self.life.error = error
+        finally:
+            asyncio._set_running_loop(None)  # noqa: SLF001 - the same
+
+    def __enter__(self) -> Self:
+        """Lend it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End, wherever it stands."""
+        self._coroutine.close()
+
+
+def say(state: State) -> None:
+    """Have a human say of each effect of which nobody else can tell whether it was carried out."""
+    store, heads = Store(state.disk), Heads(state.disk)
+    log = EffectLog(store, heads, "a human", state.world.time.now_ms)
+    found = recover(store, heads, RUN)
+    run = RunLog(log, RUN, found.facts, found.head)
+    log._latest = run  # noqa: SLF001 - as above
+    done = {line.slot for line in state.world.ledger}
+    for slot in found.facts.unresolved:
+        resolution = Resolution(
+            slot=slot,
+            effect_id=found.facts.effects[slot].intent.effect_id,
+            verdict=Verdict.APPLIED if slot in done else Verdict.ABSENT,
+            method="a human has looked",
+            by="a human",
+            authoritative=True,
+        )
+        with suppress(StopIteration):
+            run.append(resolution).send(None)
+        state.records.append(resolution)
+    state.world.rows = len(state.disk.rows)
 
 
 Snapshot = tuple[str, State]

@@ -221,7 +221,7 @@ class World:
         effect = EFFECTS[order.op]
         if effect is Effect.READ:
             return self._answer(order)
-        asks = digest([order.op, dict(order.args)])
+        asks = digest([order.op, dict(order.args)]) if self.tier is Tier.K else ""
         stored = self.keys.get(order.key) if self.tier is Tier.K else None
         if stored and self.time.now < stored[2] + RETENTION_S * 1000:
             if stored[0] != asks:

@@ -21,7 +21,7 @@ from typing import Any
 from aiohttp import web
 
 from harness.effects import Json
-from runtimes.reference.effect_log.errors import ConflictError, ContradictionError, EffectLogError
+from runtimes.reference.effect_log.errors import ConflictError, EffectLogError
 from runtimes.reference.gateway.admissions import Admission, AdmissionError
 from runtimes.reference.gateway.errors import GatewayError, RefusedError, UnjudgedError
 from runtimes.reference.gateway.gateway import Gateway
@@ -75,7 +75,7 @@ class WorkerFace:
             reply = {"status": told if replans else "rejected", "value": str(error)}
         except (RefusedError, ResumeError, ConflictError, AdmissionError) as error:
             reply = {"status": "rejected", "value": str(error)}
-        except (UnknownOperationError, ContradictionError) as error:
+        except UnknownOperationError as error:
             reply = {"status": "rejected", "value": str(error)}
         except (UpstreamError, EffectLogError, UnjudgedError) as error:
             return web.Response(status=503, text=f"{type(error).__name__}: {error}")

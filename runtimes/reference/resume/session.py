@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import uuid4
@@ -88,12 +87,19 @@ class Session:
 
         """
         contract = self.carrier.upstream.contract(wanted.op, wanted.target)
-        async with self._alone(wanted.slot):
+        # One at a time in a slot: who comes second finds what the first one left.
+        while other := self.busy.get(wanted.slot):
+            await other.wait()
+        self.busy[wanted.slot] = mine = asyncio.Event()
+        try:
             if contract.decides:
                 return await self._decide(wanted)
             if contract.effect is Effect.READ:
                 return await self._read(wanted)
             return await self._write(wanted, contract)
+        finally:
+            del self.busy[wanted.slot]
+            mine.set()
 
     def sealed(self, wanted: Wanted) -> Given | None:
         """Return what a slot was given for good, if it was."""
@@ -133,22 +139,10 @@ class Session:
         if self.facts.terminal is None:
             await self.carrier.log.append(Terminal(status=status, output=output, why=why))
 
-    @asynccontextmanager
-    async def _alone(self, slot: str) -> AsyncIterator[None]:
-        """Have one at a time in a slot: who comes second finds what the first one left."""
-        while other := self.busy.get(slot):
-            await other.wait()
-        self.busy[slot] = mine = asyncio.Event()
-        try:
-            yield
-        finally:
-            del self.busy[slot]
-            mine.set()
-
     def _names(self, slot: str) -> list[tuple[int, str]]:
         """Return the slot's names in the plans so far, the latest first."""
         later = range(self.facts.plan_epoch, 1, -1)
-        return [*((epoch, f"{slot}@{epoch}") for epoch in later), (1, slot)]
+        return [*[(epoch, f"{slot}@{epoch}") for epoch in later], (1, slot)]
 
     def _next(self, slot: str, found: object) -> str:
         """Return the slot's name for a record of the present plan."""
@@ -226,23 +220,35 @@ class Session:
                 return self._next(wanted.slot, name)
         return wanted.slot
 
+    async def _settle_others(self, wanted: Wanted) -> None:
+        """Settle what another request left in doubt in the slot, before this one takes its place."""
+        for _, name in self._names(wanted.slot):
+            tried = self.facts.effects.get(name)
+            if (
+                tried
+                and tried.standing is Standing.IN_DOUBT
+                and tried.intent.fingerprint != wanted.fingerprint
+            ):
+                await self.carrier.settle(name, wanted.context, wanted.capability)
+
     async def _write(self, wanted: Wanted, contract: Contract) -> Given:
+        await self._settle_others(wanted)
         slot, left = self._slot(wanted), TRIES
         while True:
             tried = self.facts.effects.get(slot)
             if tried and (given := self._known(slot, tried)):
                 return given
+            if not left:
+                raise DriftError(slot, [wanted.target])
             left -= 1
             try:
                 if tried and tried.standing is Standing.IN_DOUBT:
-                    await self.carrier.settle(slot, wanted.context)
+                    await self.carrier.settle(slot, wanted.context, wanted.capability)
                 else:
                     await self._attempt(slot, tried, wanted, contract)
             except LostError:
                 if not left:
                     raise
-            if not left:
-                raise DriftError(slot, [wanted.target])
 
     def _known(self, slot: str, tried: Tried) -> Given | None:
         """Return how an effect ended, if it has."""
