@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from runtimes.reference.gateway.clock import Moment
 from runtimes.reference.gateway.request import Request
 
 
@@ -75,14 +76,6 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """A time of this machine since it was started, which is the only time that it can compare."""
-
-    boot: str
-    ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """One request of a human's word; ``since`` is when it came to its state."""
 
@@ -96,7 +89,8 @@ class Approval:
 
     def at(self, now: Moment) -> Approval:
         """Return it as it is at a time: expired, if it was open and its time is over."""
-        lasts = self.since.boot == now.boot and 0 <= now.ns - self.since.ns < self.lasts_ns
+        passed_ns = now.mono_ns - self.since.mono_ns
+        lasts = self.since.life == now.life and 0 <= passed_ns < self.lasts_ns
         return self if lasts or not self.state.open else replace(self, state=State.EXPIRED)
 
 
