@@ -30,7 +30,7 @@ from harness.program import (
 from harness.runtime import Guarantee
 from harness.scenario import Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
-from harness.world.cell import MOVED_ON, STRANGER, Call, Cell
+from harness.world.cell import MOVED_ON, STRANGER, Call, Cell, resources
 
 
 CANCELLED, ABSENT = "cancelled", "absent"
@@ -527,8 +527,8 @@ class Trace(SimulatedOps):
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
-        path = str(command.args.get("path") or command.op.verb)
-        self.scope.add(Scope(command.op.verb, command.op.effect, path))
+        for path in resources(command.op.verb, command.args):
+            self.scope.add(Scope(command.op.verb, command.op.effect, path))
         self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)

@@ -459,13 +459,17 @@ def test_the_subject_of_a_request() -> None:
         "args": {"path": "charges", "value": 500},
         "premises": [{"path": "order", "etag": "v1"}],
     }
-    one = Subject.of(parse(json.dumps(body | {"seq": 1}).encode()), plan_epoch=2, fork="left")
-    assert one == Subject.of(parse(json.dumps(body | {"seq": 2}).encode()), 2, "left")
+
+    def subject(said: dict[str, Any], plan_epoch: int = 0, fork: str = "") -> Subject:
+        return Subject.of("r", parse(json.dumps(said).encode()).wanted(), plan_epoch, fork)
+
+    one = subject(body | {"seq": 1}, 2, "left")
+    assert one == subject(body | {"seq": 2}, 2, "left")
     assert ("r", "pay", 2, "left") == (one.run, one.slot, one.plan_epoch, one.fork)
     dearer = body | {"args": {"path": "charges", "value": 5000}}
-    assert one.request_hash != Subject.of(parse(json.dumps(dearer).encode())).request_hash
+    assert one.request_hash != subject(dearer).request_hash
     drifted = body | {"premises": [{"path": "order", "etag": "v2"}]}
-    assert one.premise_hash != Subject.of(parse(json.dumps(drifted).encode())).premise_hash
+    assert one.premise_hash != subject(drifted).premise_hash
 
 
 # All orders of things -------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from runtimes.reference.gateway.clock import Moment
-from runtimes.reference.gateway.request import Request
+from runtimes.reference.resume.session import Wanted
 
 
 class State(StrEnum):
@@ -63,13 +63,13 @@ class Subject:
         return *self.line, self.slot
 
     @classmethod
-    def of(cls, request: Request, plan_epoch: int = 0, fork: str = "") -> Subject:
-        """Return the subject that a request is."""
+    def of(cls, run: str, wanted: Wanted, plan_epoch: int = 0, fork: str = "") -> Subject:
+        """Return the subject that a request of a run is."""
         return cls(
-            run=request.call.run,
-            slot=request.call.step,
-            request_hash=request.request_hash,
-            premise_hash=request.premise_hash,
+            run=run,
+            slot=wanted.slot,
+            request_hash=wanted.request_hash,
+            premise_hash=wanted.premise_hash,
             plan_epoch=plan_epoch,
             fork=fork,
         )

@@ -65,11 +65,14 @@ class Carrier:
             EffectLogError: the log refuses, or cannot go on.
 
         """
+        before = self.facts.effects.get(intent.slot)
         await self.log.append(intent)
         try:
             answer = await self.upstream.call(self.order(intent, premises, context))
         except UnreachableError:
-            await self._resolve(intent, Verdict.ABSENT, "it was never sent")
+            # An earlier attempt may have been carried out, and may still be.
+            if before is None or before.standing is not Standing.IN_DOUBT:
+                await self._resolve(intent, Verdict.ABSENT, "it was never sent")
             raise
         if _mismatch(answer):
             why = "its provider has another request under this key"
