@@ -72,6 +72,7 @@ def bench(session: nox.Session) -> None:
     session.install("-e", EVERYTHING)
     session.run("python", "benchmarks/held.py")
     session.run("python", "benchmarks/effect_log.py")
+    session.run("python", "benchmarks/gateway_check.py")
     session.run("python", "benchmarks/sweeps.py", *session.posargs)
 
 

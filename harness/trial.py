@@ -260,6 +260,9 @@ class Trial:
                 if sight.ended(run):
                     sight.note(run)
             left = [run for run in [*runs, *sight.children(runs)] if not sight.ended(run)]
+            if scene.guardian and scene.fault and scene.fault.keeps:
+                # Who came after asks for what is held, and waits as long as it is.
+                left = [run for run in left if not scene.watch.of(run).rejoined]
             # A timer that is yet to come may move what nothing else does.
             timed = scene.fault is not None and scene.fault.timer
             return not left or (not timed and still.of([sight.views.get(run) for run in left]))
