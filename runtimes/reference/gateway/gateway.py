@@ -25,6 +25,7 @@ from harness.world.cell import Call
 from runtimes.reference.effect_log.anchor import Anchor
 from runtimes.reference.effect_log.errors import (
     ConflictError,
+    ContradictionError,
     DoubtError,
     EffectLogError,
     FencedError,
@@ -267,6 +268,11 @@ class Gateway:
             return await session.glance(wanted)
         try:
             return await session.perform(wanted)
+        except ContradictionError as error:
+            if ended := self.revocations.ended((wanted.capability,)):
+                why = f"{wanted.slot}: capability {ended[:16]}... has ended"
+                raise BarredError(Reason.REVOKED, why) from error
+            raise
         except DriftError as drift:
             if admission.replans:
                 await session.replan(drift)
@@ -538,6 +544,8 @@ class Gateway:
     def _end(self, run: str, by: str, why: str) -> Ended:
         """End what a run may do; all that can fail comes after it is in force."""
         issued = [self.revocations.revoke_run(each) for each in self._family(run)]
+        for held in (self.held[each] for each in self._family(run) if each in self.held):
+            held.admission = None  # admitted again, even to the same, it has another token
         ended = Ended(tuple(one for each in issued for one in each), self._flying(run))
         self.admissions.withdraw(run, by, why)
         self._note(Line(decision=Decision.REVOCATION, reason=why, run=run, peer=by))
