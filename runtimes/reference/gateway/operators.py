@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import json
+import socket
+
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from aiohttp import web
 
@@ -136,6 +140,21 @@ def _said(
     return handler
 
 
+class Wire(HTTPConnection):
+    """HTTP on a Unix socket."""
+
+    def __init__(self, path: Path, patience_s: float) -> None:
+        """Prepare; nothing is opened yet."""
+        super().__init__("gateway", timeout=patience_s)
+        self._path, self._patience_s = path, patience_s
+
+    def connect(self) -> None:
+        """Open the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._patience_s)
+        self.sock.connect(str(self._path))
+
+
 def ask(folder: Path, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
     """Say something to the gateway of a folder, and return what it answers.
 
@@ -143,17 +162,18 @@ def ask(folder: Path, path: str, body: object = None) -> Any:  # noqa: ANN401 - 
         OperatorError: it refuses, or nobody answers there.
 
     """
-    transport = httpx.HTTPTransport(uds=str(folder / OPERATORS))
     try:
-        with httpx.Client(transport=transport, base_url="http://gateway", timeout=ASK_S) as http:
-            answer = http.get(path) if body is None else http.post(path, json=body)
-    except httpx.HTTPError as error:
+        with closing(Wire(folder / OPERATORS, ASK_S)) as wire:
+            wire.request("GET" if body is None else "POST", path, json.dumps(body))
+            answer = wire.getresponse()
+            text = answer.read().decode()
+    except (OSError, HTTPException) as error:
         msg = f"no gateway answers in {folder}: {error}; is it running there?"
         raise OperatorError(msg) from error
-    if answer.is_error:
-        msg = f"the gateway says {answer.status_code}: {answer.text}"
+    if answer.status != HTTPStatus.OK:
+        msg = f"the gateway says {answer.status}: {text}"
         raise OperatorError(msg)
-    return answer.text if path == "/metrics" else answer.json()
+    return text if path == "/metrics" else json.loads(text)
 
 
 async def serve(app: web.Application, path: Path, drain_s: float) -> web.AppRunner:
