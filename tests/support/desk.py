@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from opentelemetry import trace
-from support.gateway import HandClock
 
 from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.anchor import FileAnchor
@@ -39,6 +38,7 @@ from runtimes.reference.upstreams.base import (
     UnknownOperationError,
     UnreachableError,
 )
+from support.gateway import HandClock
 
 
 ME = "uid:1000:1000"

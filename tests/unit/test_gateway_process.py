@@ -162,7 +162,7 @@ def test_a_folder_has_one_gateway(site: Site) -> None:
         assert "ok" == site.send()["status"]
     assert 0o700 == site.folder.stat().st_mode & 0o777
     for path in site.folder.rglob("*"):
-        if path.is_file() and path.suffix in {".jsonl", ".json"} or path.name == "secret":
+        if (path.is_file() and path.suffix in {".jsonl", ".json"}) or path.name == "secret":
             assert 0o600 == path.stat().st_mode & 0o777, path
 
 
