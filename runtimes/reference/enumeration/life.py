@@ -191,6 +191,9 @@ class _Idle(asyncio.AbstractEventLoop):
         return False
 
 
+IDLE = _Idle()  # type: ignore[abstract]
+
+
 class Twin:
     """The last request of a living agent, asked once more from the same process."""
 
@@ -206,7 +209,7 @@ class Twin:
         """Go on until it waits for the first one, or has its answer."""
         if self.life.error:
             return
-        asyncio._set_running_loop(_Idle())  # noqa: SLF001 - this is what drives
+        asyncio._set_running_loop(IDLE)  # noqa: SLF001 - this is what drives
         try:
             while isinstance(self._coroutine.send(None), str):
                 pass

@@ -71,9 +71,7 @@ class Carrier:
             raise
         await self._complete(intent, answer, Via.REPLAY if answer.replayed else Via.CALL)
 
-    async def settle(
-        self, slot: str, context: Mapping[str, Json], capability: str = ""
-    ) -> None:
+    async def settle(self, slot: str, context: Mapping[str, Json], capability: str = "") -> None:
         """Find out what became of an effect in doubt; at the end it is not in doubt any more.
 
         ``capability`` is that of whoever asks for it now: the one of the attempt in doubt may have
