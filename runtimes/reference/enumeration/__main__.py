@@ -145,9 +145,6 @@ def main(quick: bool, as_json: bool) -> None:
     Progress goes to stderr.  The exit code is 1 if anything is violated that must not be, a
     question to a human was needless, or a mutant survives; 130 after Ctrl-C.
     """
-    # What lives so far lives on: the collector need not look at it after every few runs.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
     campaigns = SMALL if quick else WHOLE
     with _progress(len(campaigns) * len(COLUMNS) + len(MUTANTS)) as progress:
         task = progress.tasks[0].id
@@ -293,6 +290,9 @@ def _document(found: list[Cell], kills: list[Kill]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    # What lives so far lives on: the collector need not look at it after every few runs.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     try:
         main(standalone_mode=False)
     except click.ClickException as error:
