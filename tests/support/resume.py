@@ -115,5 +115,3 @@ def evidence(
     found = {path: Thing(value, 1, "") for path, value in (things or {}).items()}
     world = World(Tier.Q, fences, Time(), found, [*ledger])
     return Evidence(world, [*records], known(records), [*given], error, aged=aged)
-
-

@@ -232,20 +232,35 @@ def test_power_takes_what_is_not_synced() -> None:
     """Every prefix of what the disk has not synced is a state; of a synced disk there is none."""
     careless = State.fresh(Tier.K, fences=True, careless=True)
     with MUTANTS["disk not synced"].here():
-        cut = [found for found in deaths(careless, "life-1", power=True) if not isinstance(found, Life)]
+        cut = [
+            found for found in deaths(careless, "life-1", power=True) if not isinstance(found, Life)
+        ]
     assert any(label.startswith("power at") for label, _ in cut)
-    assert [ended.way for ended in runs("kill", Tier.K)] == [ended.way for ended in runs("power", Tier.K)]
+    assert [ended.way for ended in runs("kill", Tier.K)] == [
+        ended.way for ended in runs("power", Tier.K)
+    ]
 
 
 def test_what_happens_meanwhile_happens() -> None:
     """Drift forces plans, a day forgets keys, other words are refused, calls arrive late."""
-    plans = [r for ended in runs("kill, drift", Tier.Q) for r in ended.evidence.records if isinstance(r, Plan)]
+    plans = [
+        r
+        for ended in runs("kill, drift", Tier.Q)
+        for r in ended.evidence.records
+        if isinstance(r, Plan)
+    ]
     assert any(plan.drifted for plan in plans)
     assert any(ended.evidence.escalated for ended in runs("kill, a day", Tier.K))
-    assert any(isinstance(ended.evidence.error, ConflictError) for ended in runs("kill, other words", Tier.K))
+    assert any(
+        isinstance(ended.evidence.error, ConflictError)
+        for ended in runs("kill, other words", Tier.K)
+    )
     assert any("there at" in ended.way[1] for ended in runs("late", Tier.Q))
     assert all(ended.evidence.completed for ended in runs("kill, a human", Tier.O))
-    assert {0} == {ended.evidence.world.tier is Tier.O and len(ended.evidence.facts.unresolved) for ended in runs("kill, a human", Tier.O)}
+    assert {0} == {
+        ended.evidence.world.tier is Tier.O and len(ended.evidence.facts.unresolved)
+        for ended in runs("kill, a human", Tier.O)
+    }
     assert any(ended.evidence.facts.plan_epoch == 2 for ended in runs("drift at", Tier.V))
 
 
@@ -290,7 +305,9 @@ def test_it_prints_what_came_of_it() -> None:
     assert "V*" in result.stdout
     assert "O4 write-ahead" in result.stdout
     assert "408 runs" in result.stdout
-    assert "0 violations, 0 needless escalations; 2 of 2 mutants found" in " ".join(result.stdout.split())
+    assert "0 violations, 0 needless escalations; 2 of 2 mutants found" in " ".join(
+        result.stdout.split()
+    )
     assert max(len(line) for line in result.stdout.splitlines()) <= 100
     assert "kill, O*: 50" in result.stderr.replace(" open", "*")
 
