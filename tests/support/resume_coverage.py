@@ -9,12 +9,13 @@ import json
 import sys
 
 from functools import partial
+from pathlib import Path
 
 import coverage
 
 
 def main() -> None:
-    """Print a list of lines and branches (``[from, to]``) by module that were never reached."""
+    """Print the lines that were never reached, or never left on one of their ways."""
     measured = coverage.Coverage(
         branch=True, include=["*/runtimes/reference/resume/*"], data_file=None, config_file=False
     )
@@ -29,12 +30,13 @@ def main() -> None:
             for ended in SMALL[name](partial(State.fresh, tier, fences=True)):
                 del ended
     measured.stop()
-    left = {}
+    left: set[str] = set()
     for module in measured.get_data().measured_files():
         found = measured._analyze(module)
-        arcs = [[begin, end] for begin, ends in found.missing_branch_arcs().items() for end in ends]
-        left[module.rpartition("/")[2]] = [*sorted(found.missing), *sorted(arcs)]
-    print(json.dumps({name: lines for name, lines in left.items() if lines}))  # noqa: T201
+        lines = Path(module).read_text(encoding="utf-8").splitlines()
+        missing = {*found.missing, *found.missing_branch_arcs()}
+        left |= {f"{Path(module).stem}: {lines[line - 1].strip()}" for line in missing}
+    print(json.dumps(sorted(left), indent=1))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from runtimes.reference.effect_log.canonical import canonical
 from runtimes.reference.effect_log.errors import ConflictError, FencedError
 from runtimes.reference.effect_log.records import (
     Lease,
-    Outcome,
     Plan,
     Record,
     Revoke,

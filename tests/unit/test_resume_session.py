@@ -158,7 +158,7 @@ def test_another_program() -> None:
     """It is refused before it holds the run: nothing is written."""
     run = bench(Tier.Q)
     rows = len(run.state.disk.rows)
-    with pytest.raises(PlanError, match="another|begun by program"):
+    with pytest.raises(PlanError, match="begun by program"):
         run.take(program="v2")
     assert rows == len(run.state.disk.rows)
 
@@ -226,7 +226,7 @@ def test_a_human_says_and_it_goes_on(stop: str) -> None:
     run.dies(CLEAR, stop)
     run.take()
     for _ in range(2):
-        with pytest.raises(EscalatedError, match="clear: .*a human must say"):
+        with pytest.raises(EscalatedError, match="a human must say"):
             run.perform(CLEAR)
     with pytest.raises(ContradictionError, match="clear"):
         driven(run.session.end("completed"))
