@@ -13,7 +13,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.default_venv_backend = "venv"
 
-EVERYTHING = ".[report,engines,compat,load]"
+EVERYTHING = ".[report,engines,compat,load,gateway]"
 LONG = ("tests/chaos", "tests/unit/test_effect_log_bytes.py")
 DEV = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
@@ -72,6 +72,7 @@ def bench(session: nox.Session) -> None:
     session.install("-e", EVERYTHING)
     session.run("python", "benchmarks/held.py")
     session.run("python", "benchmarks/effect_log.py")
+    session.run("python", "benchmarks/gateway_check.py")
     session.run("python", "benchmarks/sweeps.py", *session.posargs)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.effects import Guard, Json
 from harness.faults import fault
+from harness.guardian import Scope
 from harness.history import Event
 from harness.oracle import Expectation, predict
 from harness.program import play
@@ -36,7 +37,7 @@ class Ideal:
 
     ``commands`` are the kinds of commands that it uses, by the names of capabilities;
     ``detached`` are the children that nobody waits for, ``begun`` those begun before a step or
-    a wait, ``work`` the steps of each child.
+    a wait, ``work`` the steps of each child, ``scope`` all that the run and they may do.
     """
 
     commands: frozenset[str]
@@ -51,6 +52,7 @@ class Ideal:
     detached: tuple[str, ...] = ()
     begun: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     work: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    scope: frozenset[Scope] = frozenset()
 
 
 def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Ideal:
@@ -87,6 +89,7 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
         detached=tuple(trace.detached),
         begun=trace.begun,
         work=trace.work,
+        scope=frozenset(trace.scope),
     )
 
 

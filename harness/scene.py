@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.deadline import Deadline, DeadlineError, wait_until
 from harness.effects import Json
 from harness.faults import Fault, UnconfirmedError
+from harness.guardian import Guardian
 from harness.history import History
 from harness.link import Mode
 from harness.meter import MeteredLink
@@ -57,6 +58,7 @@ class Scene:
     maimed: list[Process] = field(default_factory=list)
     signalled: set[tuple[str, str]] = field(default_factory=set)
     queued: list[str] = field(default_factory=list)
+    guardian: Guardian | None = None
     snapshot: Snapshot | None = None
     unmet: tuple[Process, Mapping[str, Json]] | None = None
     version: str = ""
@@ -73,6 +75,11 @@ class Scene:
     def servers(self) -> Sequence[Service]:
         """Return the killable servers."""
         return self.backend.servers
+
+    @property
+    def guard(self) -> Service | None:
+        """Return the gateway's process, if there is one."""
+        return self.guardian.service if self.guardian else None
 
     @property
     def databases(self) -> Sequence[Service]:
@@ -327,6 +334,8 @@ class Scene:
         whole = {**spec.env, "BAKEOFF_TIER": str(self.plan.case.tier), **(env or {})}
         if version:
             whole["BAKEOFF_VERSION"] = version
+        if self.guardian:  # and whoever is behind it holds no credential
+            whole |= {"BAKEOFF_WORLD": self.guardian.address, "BAKEOFF_CREDENTIAL": ""}
         worker = self.runner.start(
             "worker" if mine else "bystander", dataclasses.replace(spec, env=whole)
         )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness import gate
+from harness.guardian import Standing
 from harness.model import Ideal
 from harness.runtime import RunView
 from harness.scene import Scene
@@ -32,8 +33,9 @@ class Sight:
         ):
             if members:
                 before = len(scene.history)
+                standings = scene.guardian.standings(members) if scene.guardian else {}
                 for view in scene.backend.inspect(pool, members):
-                    self.views[view.run] = view
+                    self.views[view.run] = _guarded(view, standings.get(view.run))
                     self.looked[view.run] = before
 
     def why_not(self, run: str, point: Point) -> str:
@@ -92,6 +94,13 @@ class Sight:
         data = dataclasses.asdict(view)
         del data["run"]
         self.scene.history.append("view", run, **data)
+
+
+def _guarded(view: RunView, standing: Standing | None) -> RunView:
+    """Return a view as who guards the run has it: an escalation is its word, not the engine's."""
+    if standing and standing.status == "escalated":
+        return dataclasses.replace(view, status="escalated", detail={"gateway": standing.why})
+    return view
 
 
 def _root(run: str) -> str:

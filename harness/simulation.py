@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.effects import Effect, Guard, Json, Tier, idempotency_key
 from harness.faults import Happening
+from harness.guardian import Scope
 from harness.history import History
 from harness.program import (
     AFTER_ACK,
@@ -29,7 +30,7 @@ from harness.program import (
 from harness.runtime import Guarantee
 from harness.scenario import Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
-from harness.world.cell import STRANGER, Call, Cell
+from harness.world.cell import MOVED_ON, STRANGER, Call, Cell
 
 
 CANCELLED, ABSENT = "cancelled", "absent"
@@ -49,6 +50,10 @@ class Escalated(Exception):  # noqa: N818 - an event, not an error
 
 class Stuck(Exception):  # noqa: N818 - an event, not an error
     """Nobody will go on."""
+
+
+class Replanned(Exception):  # noqa: N818 - an event, not an error
+    """The plan does not hold: the body begins anew over what is sealed."""
 
 
 class Spent(Exception):  # noqa: N818 - an event, not an error
@@ -129,6 +134,13 @@ class Run:
     kept: dict[str, Any] = field(default_factory=dict)
     intents: set[str] = field(default_factory=set)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    sealed: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """What the gateway has of the run: whoever asks again is answered from there."""
+    refused: str = ""
+    """Why the gateway does nothing more for the run."""
+    plan: int = 1
+    read: dict[str, str] = field(default_factory=dict)
+    """What was read by which step."""
     children: list[str] = field(default_factory=list)
     answers: dict[str, Json] = field(default_factory=dict)
     stage: int = 0
@@ -171,6 +183,7 @@ class Run:
         if happening.drift:
             for path, value in self.world.case.scenario.drift.items():
                 self.world.cell.write(path, value, STRANGER)
+        self.carry_on(ops)
         self.incarnation += 1
         if happening.version:
             self.world.case = self.world.case.at(happening.version)
@@ -179,6 +192,25 @@ class Run:
         if self.guarantee is Guarantee.RESTART:
             self.kept.clear()
         return [orphan] if orphan and not happening.early else []
+
+    def carry_on(self, ops: SimulatedOps) -> None:
+        """Have the gateway finish the call in flight: it does not die with who asked for it."""
+        if self.guard is Guard.GATEWAY and (call := ops.pending):
+            reply = ops.pending_reply or self.world.apply(call)
+            if reply["status"] == "rejected" and reply.get("value") == MOVED_ON:
+                self.drifted(call.step, [premise["path"] for premise in call.premises])
+                return
+            self.world.reply(call, reply)
+            self.sealed[call.step] = reply
+
+    def drifted(self, step: str, paths: Sequence[str]) -> None:
+        """Have the gateway plan anew, for who can; refuse what follows, for who cannot."""
+        if self.guarantee is not Guarantee.EFFECT_ONCE:
+            self.refused = self.refused or f"{step} rests on what has changed"
+            return
+        self.plan += 1
+        for name in [name for name, path in self.read.items() if path in paths]:
+            self.sealed.pop(name, None)
 
     def forget(self) -> None:
         """Lose every record, as when an older store takes the place of the present one."""
@@ -208,6 +240,8 @@ class Run:
             except Escalated:
                 status, output = "escalated", None
                 break
+            except Replanned:
+                continue
             except Stuck:
                 status, output = "running", None
                 break
@@ -216,7 +250,7 @@ class Run:
                 break
         for orphan in late:
             orphan()
-        return status, output
+        return "escalated" if self.refused else status, output
 
 
 class SimulatedOps:
@@ -226,14 +260,17 @@ class SimulatedOps:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.known = dict(run.kept)
+        gated = run.guard is Guard.GATEWAY and run.guarantee is Guarantee.EFFECT_ONCE
+        # Behind a gateway it keeps no step itself: what is a step's is in the gateway's log.
+        waits: dict[str, Any] = {name: kept for name, kept in run.kept.items() if kept is True}
+        self.known = waits if gated else dict(run.kept)
         self.left: int | None = None
         self.pending: Call | None = None
         self.pending_reply: dict[str, Json] | None = None
 
     def call(self, command: Step) -> Call:
         self.run.seq += 1
-        keyed = self.run.guard is Guard.KEYS and command.op.effect is not Effect.READ
+        keyed = self.run.guard is not Guard.NONE and command.op.effect is not Effect.READ
         return Call(
             run=self.run.run,
             step=command.name,
@@ -254,6 +291,8 @@ class SimulatedOps:
         run, known, pending = self.run, self.known, self.pending
         body = run.world.case.scenario.main.body
         incarnation, reply = run.incarnation, self.pending_reply
+        if run.guard is Guard.GATEWAY:
+            pending = None  # it was carried on with, and is sealed
 
         def go_on() -> None:
             now, run.incarnation = run.incarnation, incarnation
@@ -283,7 +322,7 @@ class SimulatedOps:
             if self.left == 0 or self.run.guarantee is Guarantee.EFFECT_ONCE:
                 raise Spent
             self.left -= 1
-        reply = self.attempt(command)
+        reply = self.ask(command) if self.run.guard is Guard.GATEWAY else self.attempt(command)
         self.known[command.name] = reply
         if self.left is None and self.run.guarantee is not Guarantee.RESTART:
             self.run.kept[command.name] = reply
@@ -293,10 +332,37 @@ class SimulatedOps:
             self.reach(command.name, AFTER_ACK, nth)
         return reply
 
+    def ask(self, command: Step) -> dict[str, Json]:
+        """Ask the gateway: what is sealed is not called again, on a false premise nothing is."""
+        run, cell = self.run, self.run.world.cell
+        if (found := run.sealed.get(command.name)) is not None:
+            return found
+        drifted = [
+            premise.path
+            for premise in command.premises
+            if cell.etag(premise.path) != premise.etag and STRANGER in cell.authors(premise.path)
+        ]
+        if drifted:
+            run.drifted(command.name, drifted)
+            if not run.refused:
+                raise Replanned
+        if run.refused and command.op.effect.writes:
+            return {"status": "rejected", "value": run.refused}
+        name = command.name
+        if command.op.effect is Effect.READ:
+            if name in run.read:
+                command = replace(command, name=f"{name}@{run.plan}")
+            run.read[name] = str(command.args.get("path", ""))
+        reply = self.attempt(command)
+        if not run.refused:
+            run.sealed[name] = reply
+        return reply
+
     def attempt(self, command: Step) -> dict[str, Json]:
         """Call the world; where the runtime has intents, what is in doubt is settled first."""
         run = self.run
-        if run.guarantee is Guarantee.EFFECT_ONCE and self.left is None:
+        once = run.guarantee is Guarantee.EFFECT_ONCE and run.guard is not Guard.GATEWAY
+        if once and self.left is None:
             if command.name in run.intents and (settled := self.settle(command)):
                 return settled
             run.intents.add(command.name)
@@ -309,13 +375,30 @@ class SimulatedOps:
         run.world.history.append("call", run.run, nth=nth, **call.to_json())
         self.pending, self.pending_reply = call, None
         if self.falls(command.name, BEFORE, nth):
-            return self.attempt(command)
+            return self.again(command, applied=False)
         reply = run.world.apply(call)
         self.pending_reply = reply
         if self.falls(command.name, AFTER, nth):
-            return self.attempt(command)
+            return self.again(command, applied=True)
         run.world.reply(call, reply)
         return reply
+
+    def again(self, command: Step, *, applied: bool) -> dict[str, Json]:
+        """Call a step again; a gateway that died with the call on its way settles it first."""
+        run, tier = self.run, self.run.world.cell.tier
+        effect, target = command.op.effect, str(command.args.get("path", ""))
+        if run.guard is not Guard.GATEWAY or not effect.once:
+            return self.attempt(command)
+        shown = any(premise.path == target for premise in command.premises)
+        asked = shown or tier is Tier.Q  # its target shows it, or its provider tells
+        if (tier is Tier.K and not shown) or (not applied and (asked or tier is Tier.V)):
+            return self.attempt(command)
+        if asked:
+            return {"status": "ok", "value": None, "etag": ""}
+        if run.guarantee is Guarantee.EFFECT_ONCE:
+            raise Escalated
+        run.refused = f"nobody knows whether {command.name} was done"
+        return {"status": "rejected", "value": run.refused}
 
     def falls(self, step: str, phase: str, nth: int) -> bool:
         """Meet the fault of this point, if any; say whether the step is called again."""
@@ -437,12 +520,15 @@ class Trace(SimulatedOps):
         self.before: dict[str, tuple[str, ...]] = {}
         self.groups: dict[str, str] = {}
         self.owed: list[tuple[str, str]] = []
+        self.scope: set[Scope] = set()
         self.detached: list[str] = []
         self.begun: dict[str, tuple[str, ...]] = {}
         self.work: dict[str, list[str]] = {}
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
+        path = str(command.args.get("path") or command.op.verb)
+        self.scope.add(Scope(command.op.verb, command.op.effect, path))
         self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)
@@ -454,7 +540,7 @@ class Trace(SimulatedOps):
     def nested(self, run: Run, *, awaited: bool) -> SimulatedOps:
         """Follow an awaited child too: what it owes, a completed parent owes."""
         inner = Trace(run, self.replies)
-        inner.commands, inner.work = self.commands, self.work
+        inner.commands, inner.work, inner.scope = self.commands, self.work, self.scope
         self.work[run.run] = inner.steps
         if awaited:
             inner.owed = self.owed

@@ -65,10 +65,10 @@ def check(schedule: Schedule, chosen: Case) -> None:
 )
 @click.option(
     "--guard",
-    type=click.Choice(["none", "keys"]),
+    type=click.Choice([each.value for each in Guard]),
     default="none",
     show_default=True,
-    help="What goes with each write.",
+    help="What stands between the program and the world.",
 )
 @click.option("--profile", default="fast", show_default=True, help="Settings that govern recovery.")
 @click.option(

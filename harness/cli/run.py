@@ -19,6 +19,7 @@ import click
 
 from harness.cli.bench import Bench, bench, git, host, runtimes, write_reports
 from harness.cli.screen import Screen
+from harness.effects import Guard
 from harness.known import listed, read
 from harness.lanes import lanes, sweep_all
 from harness.runtime import Runtime, RuntimeUnavailableError
@@ -134,7 +135,9 @@ def _latest(results: Path, resume: str) -> Store:
     multiple=True,
     help="These faults instead of the suite's, e.g. 'kill(worker)'; of finalization, these only.",
 )
-@click.option("--guard", type=click.Choice(["none", "keys"]), help="Only with this guard.")
+@click.option(
+    "--guard", type=click.Choice([each.value for each in Guard]), help="Only with this guard."
+)
 @click.option("--profile", default="fast", show_default=True, help="Settings that govern recovery.")
 @click.option(
     "--depth",

@@ -143,6 +143,7 @@ ABSENCES = (
         happenings=always(SURVIVES),
         phases=frozenset({BEFORE, AFTER}),
         exact=True,
+        guarded=False,
     ),
     Fault(
         name="refuse(worker)",

@@ -97,6 +97,11 @@ class Scene(Protocol):
     def maim(self, part: str) -> None: ...
     def release(self, how: str) -> None: ...
     def freed(self) -> bool: ...
+    @property
+    def guard(self) -> Service | None:
+        """Return what stands between the workers and the world, if anything does."""
+        ...
+
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None: ...
     def drift(self) -> None: ...
     def cancel(self) -> None: ...
@@ -117,7 +122,8 @@ class Means:
 
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
     worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
-    ``called``: it is the engine that dials the workers.
+    ``called``: it is the engine that dials the workers.  ``guarded``: a gateway stands before the
+    world.
     """
 
     servers: Sequence[Service] = ()
@@ -128,6 +134,7 @@ class Means:
     versions: Collection[str] = ()
     cancels: bool = False
     called: bool = False
+    guarded: bool = False
 
 
 Act = Callable[[Scene], None]
@@ -173,7 +180,7 @@ class Fault:
     comes, as it may do some time after it took it.  ``timer``: the setting (seconds) after
     which the runtime notices it by itself, added to how long settling may take.  ``queues``:
     further runs are submitted for it.  ``copies``: it needs an early copy of the store,
-    ``empties``: one from before any run.
+    ``empties``: one from before any run.  ``guarded``: what it means behind a gateway is modelled.
     """
 
     name: str
@@ -192,6 +199,7 @@ class Fault:
     queues: bool = False
     copies: bool = False
     empties: bool = False
+    guarded: bool = True
 
 
 def always(*happenings: Happening) -> Happenings:

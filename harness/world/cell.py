@@ -177,6 +177,10 @@ class Cell:
             return sorted(name for name in self.resources if name.startswith(path[:-1]))
         return [path] if path in self.resources else []
 
+    def authors(self, path: str) -> set[str]:
+        """Return who wrote last what ``path`` names."""
+        return {self.resources[name].author for name in self.matching(path)}
+
     def etag(self, path: str) -> str:
         """Return the ETag of one resource, or of all that a pattern names."""
         return ",".join(self.resources[name].etag for name in self.matching(path))
@@ -234,9 +238,7 @@ class Cell:
         if self.tier is Tier.V and any(
             self.etag(premise["path"]) != premise["etag"] for premise in call.premises
         ):
-            return Outcome(
-                {"status": "rejected", "value": MOVED_ON}, applied=False
-            )
+            return Outcome({"status": "rejected", "value": MOVED_ON}, applied=False)
         reply = self._verb(call, author)
         if call.effect.writes and reply["status"] == "ok":
             self.applied_at[author] = self.clock_s

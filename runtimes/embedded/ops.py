@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from harness.effects import Effect, Json, Op, Tier
+from harness.effects import Effect, Guard, Json, Op, Tier
 from harness.policy import Policy as Asked
 from harness.program import Command, Emit, Invoke, One, Step, WaitFor
 from harness.runtime import Envelope
@@ -40,6 +40,10 @@ class Policy(StrEnum):
 
 class EscalatedError(Exception):
     """Whether an effect was applied cannot be known: a human must say."""
+
+
+class ReplanError(Exception):
+    """The gateway says that the plan does not hold: the program is to begin anew over its log."""
 
 
 class EmbeddedOps:
@@ -73,16 +77,22 @@ class EmbeddedOps:
 
     async def step(self, command: Step) -> dict[str, Json]:
         """Call the world once more than what is kept of the step allows to skip."""
-        done = self.kept(command.name, "completion")
+        gated = self.policy is Policy.INTENT and self.envelope.guard is Guard.GATEWAY
+        done = None if gated else self.kept(command.name, "completion")
         if done is not None:
             return done  # type: ignore[no-any-return]
         reply = await self.attempt(command)
-        self.keep(command.name, "completion", reply)
+        if not gated:  # the gateway has the log
+            self.keep(command.name, "completion", reply)
+        elif reply["status"] == "replan":
+            raise ReplanError(str(reply["value"]))
+        elif reply["status"] == "escalated":
+            raise EscalatedError(str(reply["value"]))
         return reply
 
     async def attempt(self, command: Step) -> dict[str, Json]:
         """Call the world, behind an intent where the policy has them."""
-        if self.policy is Policy.INTENT:
+        if self.policy is Policy.INTENT and self.envelope.guard is not Guard.GATEWAY:
             if self.kept(command.name, "intent") is not None:
                 settled = await self.resolve(command)
                 if settled is not None:
@@ -130,8 +140,10 @@ class EmbeddedOps:
         provider honours.  Otherwise the provider is asked, and where it cannot say that
         the effect is there, a human must.
         """
+        if self.envelope.guard is Guard.GATEWAY:
+            return None  # it has the log: what was done is answered from there
         tier = self.engine.tier
-        keyed = tier is Tier.K and self.envelope.guard == "keys"
+        keyed = tier is Tier.K and self.envelope.guard is Guard.KEYS
         if not command.op.effect.once or keyed:
             return None
         if tier is Tier.Q:

@@ -121,8 +121,8 @@ def _keyed_for_ever(intent: Intent, now_ms: int) -> bool:
     return KEYED(intent, intent.key_since_ms)
 
 
-def _own_fence(self: Carrier, tried: Tried) -> int | None:
-    del tried
+def _own_fence(self: Carrier, tried: Tried, contract: Contract) -> int | None:
+    del tried, contract
     return self.fenced_ms
 
 
@@ -159,7 +159,7 @@ def _new_key(
 
 
 async def _unsealed(self: Session, wanted: Wanted) -> Given:
-    answer = await self.carrier.upstream.call(self._order(wanted))
+    answer = await self.carrier.upstream.call(self._order(wanted, wanted.slot))
     return Given(answer.response)
 
 

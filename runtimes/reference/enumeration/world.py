@@ -161,6 +161,7 @@ class World:
             retention_s=RETENTION_S if self.tier is Tier.K else 0,
             lag_s=LAG_S if self.tier is Tier.Q else 0,
             deadline_s=DEADLINE_S,
+            fenced=self.fences,
             decides=op == "ask",
         )
 

@@ -26,12 +26,16 @@ class AdmissionError(GatewayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """A run that may act: who acts for it, what it may do, and for how long its tokens are good."""
+    """A run that may act: who acts for it, what it may do, and for how long its tokens are good.
+
+    ``replans`` says that who acts for it begins anew when told that its plan does not hold.
+    """
 
     run: str
     peer: str
     grants: tuple[Grant, ...]
     ttl_s: float
+    replans: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
@@ -56,9 +60,10 @@ class Admission:
                 peer=str(data["peer"]),
                 grants=grants,
                 ttl_s=float(data["ttl_s"]),
+                replans=bool(data["replans"]),
             )
         except (KeyError, TypeError) as error:
-            msg = f"expected run, peer, grants and ttl_s of an admission, saw {error!r}"
+            msg = f"expected run, peer, grants, ttl_s and replans of an admission, saw {error!r}"
             raise AdmissionError(msg) from error
 
 

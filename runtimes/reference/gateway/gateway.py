@@ -15,15 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.effects import Json
 from runtimes.reference.effect_log.errors import DoubtError, FencedError
 from runtimes.reference.effect_log.facts import Facts, Standing
 from runtimes.reference.effect_log.log import EffectLog
 from runtimes.reference.effect_log.records import Revoke
 from runtimes.reference.gateway.admissions import Admission, Admissions
+from runtimes.reference.gateway.clean import CleanUpstream
 from runtimes.reference.gateway.clock import Watch
 from runtimes.reference.gateway.judges import Request as Asked
 from runtimes.reference.gateway.keys import Keyring
+from runtimes.reference.gateway.redact import Redactor
 from runtimes.reference.gateway.revocation import Revocations
 from runtimes.reference.gateway.token import capability_ids, mint
 from runtimes.reference.gateway.warden import Warden
@@ -43,7 +44,8 @@ class Held:
     """A run in this process's hands, with its token."""
 
     session: Session
-    upstream: Upstream
+    world: Upstream
+    """Its provider, unredacted."""
     admission: Admission
     token: str
     stopped: str = ""
@@ -63,6 +65,7 @@ class Gateway:
     watch: Watch
     clock: Clock
     connect: Callable[[str], Upstream]
+    redactor: Redactor
     secret: bytes
     revocations: Revocations = field(default_factory=Revocations)
     warden: Warden = field(init=False)
@@ -100,15 +103,20 @@ class Gateway:
         if why := self._closed(held):
             if given := session.sealed(wanted):
                 return given
-            raise EndedError(why)
+            if session.carrier.upstream.contract(wanted.op, wanted.target).effect.writes:
+                raise EndedError(why)
+            return await session.glance(wanted)
         try:
             return await session.perform(wanted)
         except DriftError as drift:
-            # Whoever runs the program cannot be told to plan anew: a human must look.
-            await session.end("escalated", why=str(drift))
+            if admission.replans:
+                await session.replan(drift)
+            else:
+                await session.end("escalated", why=str(drift))
             raise
         except EscalatedError as error:
-            held.stopped = str(error)
+            # Who replans knows what rests on it; of a program that goes on regardless nobody does.
+            held.stopped = "" if admission.replans else str(error)
             raise
         except (FencedError, DoubtError):
             self.held.pop(run, None)
@@ -124,7 +132,8 @@ class Gateway:
         return await asyncio.shield(self._taking[run])
 
     async def _take(self, run: str) -> Held:
-        admission, upstream = self.admissions.of(run), self.connect(run)
+        admission, world = self.admissions.of(run), self.connect(run)
+        upstream = CleanUpstream(world, self.redactor, self.leaked)
         log = self.log.open(run)
         self.revocations.revoke(*log.facts.revoked)
         session = await take_over(log, upstream, self.clock, self.log.actor, self.key_of)
@@ -140,8 +149,8 @@ class Gateway:
         )
         for capability in capability_ids(token):
             self.revocations.issue(run, capability)
-        held = self.held[run] = Held(session, upstream, admission, token)
-        held.stopped = _unknown(session.facts)
+        held = self.held[run] = Held(session, world, admission, token)
+        held.stopped = "" if admission.replans else _unknown(session.facts)
         return held
 
     async def revoke(self, run: str, by: str, why: str) -> tuple[str, ...]:
@@ -173,7 +182,8 @@ class Gateway:
         terminal = held.session.facts.terminal
         if terminal:
             return terminal.status, terminal.why
-        return ("escalated", held.stopped) if held.stopped else ("", "")
+        why = held.stopped or _unknown(held.session.facts)
+        return ("escalated", why) if why else ("", "")
 
     def key_of(self, effect_id: str) -> str:
         """Return the idempotency key of an effect."""
@@ -203,6 +213,3 @@ def _unknown(facts: Facts) -> str:
     """Return what only a human can say of a run's effects."""
     unknown = [slot for slot, tried in facts.effects.items() if tried.standing is Standing.UNKNOWN]
     return f"nobody knows whether {', '.join(unknown)} was done" if unknown else ""
-
-
-Reply = dict[str, Json]

@@ -37,6 +37,7 @@ from runtimes.reference.upstreams.base import (
     UnreachableError,
     Upstream,
 )
+from runtimes.reference.upstreams.refusal import Refusal
 
 
 @dataclass(slots=True)
@@ -70,6 +71,10 @@ class Carrier:
         except UnreachableError:
             await self._resolve(intent, Verdict.ABSENT, "it was never sent")
             raise
+        if _mismatch(answer):
+            why = "its provider has another request under this key"
+            await self._resolve(intent, Verdict.UNKNOWN, why)
+            return
         await self._complete(intent, answer, Via.REPLAY if answer.replayed else Via.CALL)
 
     async def settle(self, slot: str, context: Mapping[str, Json], capability: str = "") -> None:
@@ -87,7 +92,7 @@ class Carrier:
         while (tried := self.facts.effects[slot]).standing is Standing.IN_DOUBT:
             intent = tried.intent
             contract = self.upstream.contract(intent.op, intent.target)
-            way = remedy(intent, contract, self.clock.now_ms(), self._fenced(tried))
+            way = remedy(intent, contract, self.clock.now_ms(), self._fenced(tried, contract))
             match way.move:
                 case Move.WAIT:
                     await self.clock.until(way.until_ms)
@@ -122,9 +127,10 @@ class Carrier:
             raise DriftError(slot, false)
         return now
 
-    def _fenced(self, tried: Tried) -> int | None:
+    def _fenced(self, tried: Tried, contract: Contract) -> int | None:
         """Return since when a call is refused: a fence keeps older epochs out, not one's own."""
-        return self.fenced_ms if tried.epoch < self.facts.epoch else None
+        older = contract.fenced and tried.epoch < self.facts.epoch
+        return self.fenced_ms if older else None
 
     def _known(self, seen: Seen, version: str) -> bool:
         """Say whether a resource that has moved on still says what was read."""
@@ -260,3 +266,9 @@ class Carrier:
             quiesced_ms=min(self.clock.now_ms(), intent.deadline_ms),
         )
         await self.log.append(resolution)
+
+
+def _mismatch(answer: Answer) -> bool:
+    """Say whether a provider knows the key of an order with another request."""
+    said = answer.response
+    return isinstance(said, dict) and said.get("refused") == Refusal.MISMATCH

@@ -113,6 +113,10 @@ class Session:
                 return self._known(name, tried)
         return None
 
+    async def glance(self, wanted: Wanted) -> Given:
+        """Read without sealing: what a run that has ended sees is nothing to rest on."""
+        return Given((await self.carrier.upstream.call(self._order(wanted, wanted.slot))).response)
+
     async def replan(self, drift: DriftError) -> None:
         """Begin a new plan, because resources are otherwise than the last one had them."""
         plan = self.facts.plan
@@ -154,10 +158,11 @@ class Session:
                 raise ConflictError(msg)
             if self.facts.drifted.get(sealed.resource, 0) <= found[0]:
                 return Given(sealed.value)
-        answer = await self.carrier.upstream.call(self._order(wanted))
+        slot = self._next(wanted.slot, found)
+        answer = await self.carrier.upstream.call(self._order(wanted, slot))
         if answer.outcome is Outcome.OK:
             sealed = Read(
-                slot=self._next(wanted.slot, found),
+                slot=slot,
                 resource=wanted.target,
                 version=answer.after,
                 value_hash=answer.value_hash,
@@ -176,17 +181,17 @@ class Session:
             if found[0] == self.facts.plan_epoch:
                 msg = f"CONFLICT: {wanted.slot} was asked with other facts under this plan"
                 raise ConflictError(msg)
-        answer = await self.carrier.upstream.call(self._order(wanted))
+        slot = self._next(wanted.slot, found)
+        answer = await self.carrier.upstream.call(self._order(wanted, slot))
         if answer.outcome is Outcome.OK:
-            name = self._next(wanted.slot, found)
-            decision = Decision(slot=name, asked_hash=wanted.fingerprint, output=answer.response)
+            decision = Decision(slot=slot, asked_hash=wanted.fingerprint, output=answer.response)
             await self.carrier.log.append(decision)
         return Given(answer.response)
 
-    def _order(self, wanted: Wanted) -> Order:
+    def _order(self, wanted: Wanted, slot: str) -> Order:
         return Order(
             run=self.carrier.log.run,
-            slot=wanted.slot,
+            slot=slot,
             op=wanted.op,
             target=wanted.target,
             args=wanted.args,

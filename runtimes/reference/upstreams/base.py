@@ -35,8 +35,9 @@ class Contract:
     """What a provider promises of an operation; times are seconds.
 
     ``retention_s`` is how long tier K honours a key, ``lag_s`` how late a query or a look may
-    show an effect, ``deadline_s`` after how long no call is on its way any more.  ``decides`` is
-    for a model: its answer is a decision, never asked for again.
+    show an effect, ``deadline_s`` after how long no call is on its way any more.  ``fenced`` says
+    that calls of an older epoch are refused once ``fence`` has said so.  ``decides`` is for a
+    model: its answer is a decision, never asked for again.
     """
 
     effect: Effect
@@ -44,6 +45,7 @@ class Contract:
     retention_s: int = 0
     lag_s: int = 0
     deadline_s: int = 30
+    fenced: bool = False
     decides: bool = False
 
 

@@ -68,6 +68,7 @@ class WorldUpstream:
             tier=self.tier,
             retention_s=int(RETENTION_S) if self.tier is Tier.K else 0,
             deadline_s=DEADLINE_S,
+            fenced=True,
             decides=verb == "ask",
         )
 

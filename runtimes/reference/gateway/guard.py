@@ -1,0 +1,122 @@
+"""The gateway as a guard of the harness: started for a trial, told its runs, asked how they are."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from harness.deadline import Deadline
+from harness.effects import Tier
+from harness.guardian import Scope, Standing
+from harness.process import Address, Exit, Process, Runner, WorkerSpec
+from runtimes.reference.gateway.admissions import Admission
+from runtimes.reference.gateway.grant import Grant
+from runtimes.reference.upstreams.world import operation
+
+
+WORKERS, OPERATORS = "workers.sock", "operators.sock"
+READY_S, ASK_S = 30.0, 10.0
+TTL_S = 3600.0
+
+
+@dataclass(slots=True)
+class GatewayService:
+    """The gateway's process; it comes back on the same sockets and the same log."""
+
+    runner: Runner
+    spec: WorkerSpec
+    process: Process
+    name: str = "gateway"
+
+    def alive(self) -> bool:
+        """Say whether it lives."""
+        return self.process.alive()
+
+    def kill(self) -> Exit:
+        """Kill it."""
+        return self.process.kill()
+
+    def restart(self) -> None:
+        """Start it again."""
+        self.process = self.runner.start(self.name, self.spec)
+
+    def ready(self, deadline: Deadline) -> None:
+        """Return once it serves.
+
+        Raises:
+            ProcessError: it died, or was not ready in time; with its log's tail.
+
+        """
+        self.process.announced(deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayGuardian:
+    """A gateway that serves a trial."""
+
+    service: GatewayService
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        """Return the workers' socket as a URL."""
+        return f"unix://{self.folder / WORKERS}"
+
+    def admit(self, scopes: Mapping[str, Collection[Scope]], *, replans: bool) -> None:
+        """Admit runs, whose worker is a process of this user."""
+        peer = f"uid:{os.getuid()}:{os.getgid()}"
+        said = [
+            Admission(
+                run=run, peer=peer, grants=_grants(scope), ttl_s=TTL_S, replans=replans
+            ).to_json()
+            for run, scope in scopes.items()
+        ]
+        self._post("/admit", said)
+
+    def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
+        """Ask how runs stand; while it is dead, it says nothing."""
+        if not self.service.alive():
+            return {}
+        found = self._post("/status", [*runs])
+        return {run: Standing(one["status"], one["why"]) for run, one in found.items()}
+
+    def _post(self, path: str, body: object) -> dict[str, dict[str, str]]:
+        transport = httpx.HTTPTransport(uds=str(self.folder / OPERATORS))
+        with httpx.Client(transport=transport, base_url="http://gateway", timeout=ASK_S) as http:
+            answer = http.post(path, json=body)
+            answer.raise_for_status()
+            return answer.json()  # type: ignore[no-any-return]
+
+
+def _grants(scope: Collection[Scope]) -> tuple[Grant, ...]:
+    return tuple(
+        Grant(operation(verb, effect), path.removesuffix("*")) for verb, effect, path in scope
+    )
+
+
+@contextmanager
+def start(runner: Runner, folder: Path, world: Address, tier: Tier) -> Iterator[GatewayGuardian]:
+    """Start a gateway before a world.
+
+    Raises:
+        ProcessError: it did not start; with its log's tail.
+
+    """
+    argv = [sys.executable, "-m", "runtimes.reference.gateway", "--folder", str(folder)]
+    spec = WorkerSpec(argv=[*argv, "--world", f"http://{world}", "--tier", str(tier)])
+    service = GatewayService(runner, spec, runner.start("gateway", spec))
+    try:
+        service.ready(Deadline.after(READY_S))
+        yield GatewayGuardian(service, folder)
+    finally:
+        service.kill()
+
+
+START = start
