@@ -39,7 +39,7 @@ UNITS = {
         "except DriftError as drift:",
         "why = str(drift)",
         "if why:",
-        "until_ms = quiet_ms(intent, contract, self._fenced(tried))",
+        "until_ms = quiet_ms(intent, contract, self._fenced(tried, contract))",
         "if self.clock.now_ms() < until_ms:",
         "await self.clock.until(until_ms)",
         "elif intent.tier is Tier.Q:",

@@ -180,7 +180,7 @@ class Carrier:
             why = str(drift)
         if why:
             # If it was not carried out then, it must not be now; and it may be on its way.
-            until_ms = quiet_ms(intent, contract, self._fenced(tried))
+            until_ms = quiet_ms(intent, contract, self._fenced(tried, contract))
             if self.clock.now_ms() < until_ms:
                 await self.clock.until(until_ms)
             elif intent.tier is Tier.Q:
