@@ -441,6 +441,18 @@ def test_a_stranger_did_what_was_in_doubt(down: dict[str, Exception]) -> None:
     assert {} == down
 
 
+def test_what_was_overwritten_is_not_written_again() -> None:
+    """A write that rests on no premise was done, and a stranger's came after it: a human must say."""
+    run = bench(Tier.V)
+    cut = wanted("cut", "set", "zone")
+    run.dies(cut, "answer")
+    run.state.world.drift("zone", "theirs")
+    run.take()
+    with pytest.raises(EscalatedError, match="who knows by whom"):
+        run.perform(cut)
+    assert ["cut"] == run.done
+
+
 # Side by side --------------------------------------------------------------------------------
 
 

@@ -219,7 +219,9 @@ class Carrier:
             return
         desired = self.upstream.desired(self.order(intent, {}, {}))
         there = bool(desired) and seen.value_hash == desired
-        if not there and intent.effect is not Effect.HYBRID:
+        request: Any = intent.request
+        rests = intent.effect is Effect.HYBRID and intent.target in request["premises"]
+        if not there and not rests:
             await self._resolve(
                 intent, Verdict.UNKNOWN, "its target was changed, who knows by whom"
             )
