@@ -77,6 +77,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def enumerate(session: nox.Session) -> None:  # noqa: A001 - the command's name
+    """Every way to die, to depth two, against the reference's recovery; each safeguard removed."""
+    session.install("-e", ".")
+    session.run("python", "-m", "runtimes.reference.enumeration", *session.posargs)
+
+
+@nox.session
 def campaign(session: nox.Session) -> None:
     """The long tests: all schedules batch against single, 20 sweeps again, each byte of a log."""
     _install(session, "test")

@@ -256,7 +256,7 @@ class Session:
         return wanted.slot
 
     async def _settle_others(self, wanted: Wanted) -> None:
-        """Settle what another request left in doubt in the slot, before this one takes its place."""
+        """Settle what another request left in doubt in the slot, before this one is looked at."""
         for _, name in self._names(wanted.slot):
             tried = self.facts.effects.get(name)
             if (
