@@ -72,7 +72,15 @@ def bench(session: nox.Session) -> None:
     session.install("-e", EVERYTHING)
     session.run("python", "benchmarks/held.py")
     session.run("python", "benchmarks/effect_log.py")
+    session.run("python", "benchmarks/gateway_check.py")
     session.run("python", "benchmarks/sweeps.py", *session.posargs)
+
+
+@nox.session
+def enumerate(session: nox.Session) -> None:  # noqa: A001 - the command's name
+    """Every way to die, to depth two, against the reference's recovery; each safeguard removed."""
+    session.install("-e", ".")
+    session.run("python", "-m", "runtimes.reference.enumeration", *session.posargs)
 
 
 @nox.session

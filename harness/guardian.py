@@ -39,8 +39,11 @@ class Guardian(Protocol):
     def address(self) -> str: ...
     @property
     def service(self) -> Service: ...
-    def admit(self, scopes: Mapping[str, Collection[Scope]]) -> None:
-        """Let runs do what their scopes say, and nothing else."""
+    def admit(self, scopes: Mapping[str, Collection[Scope]], *, replans: bool) -> None:
+        """Let runs do what their scopes say, and nothing else.
+
+        ``replans``: who runs them can be told to plan anew where a premise does not hold.
+        """
         ...
 
     def revoke(self, runs: Collection[str]) -> None:

@@ -87,21 +87,21 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
     best, output = follow([answer for answer in own if answer.lasting], {})
     end, trace = best.run, follow(answers, replies)[0]
     asked = trace if len(own) == len(answers) else follow(own, {})[0]
-    allowed = {*best.does.values(), *asked.does.values()}
+    allowed = frozenset().union(*best.does.values(), *asked.does.values())
     return Ideal(
         commands=frozenset(trace.commands),
         steps=tuple(trace.steps),
         waits=tuple(trace.waits),
         before=trace.before,
         groups=trace.groups,
-        owed=tuple(each for each in trace.owed if trace.does[each] in allowed),
+        owed=tuple(each for each in trace.owed if trace.does[each] <= allowed),
         children=tuple(end.children),
         world=end.world.cell.values(),
         output=output,
         detached=tuple(trace.detached),
         begun=trace.begun,
         work=trace.work,
-        scope=frozenset(allowed),
+        scope=allowed,
     )
 
 

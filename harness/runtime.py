@@ -45,7 +45,10 @@ class Guarantee(StrEnum):
     AT_LEAST_ONCE = "at_least_once"
     """As memo; and a step that completed but was not yet stored may be called again."""
     EFFECT_ONCE = "effect_once"
-    """No irreversible effect twice: what is in doubt is resolved or escalated."""
+    """No irreversible effect twice: what is in doubt is resolved or escalated.
+
+    Behind a gateway it plans anew where a premise does not hold.
+    """
 
 
 class Kind(StrEnum):

@@ -81,6 +81,11 @@ class Scene:
         return self.backend.servers
 
     @property
+    def guard(self) -> Service | None:
+        """Return the gateway's process, if there is one."""
+        return self.guardian.service if self.guardian else None
+
+    @property
     def databases(self) -> Sequence[Service]:
         """Return the servers that keep the others' data."""
         return self.backend.databases if isinstance(self.backend, Stored) else ()

@@ -30,7 +30,7 @@ from harness.program import (
 from harness.runtime import Guarantee
 from harness.scenario import Answer, Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
-from harness.world.cell import MOVED_ON, RETENTION_S, STRANGER, Call, Cell
+from harness.world.cell import MOVED_ON, RETENTION_S, STRANGER, Call, Cell, resources
 
 
 CANCELLED, ABSENT = "cancelled", "absent"
@@ -53,6 +53,10 @@ class Stuck(Exception):  # noqa: N818 - an event, not an error
     """Nobody will go on."""
 
 
+class Replanned(Exception):  # noqa: N818 - an event, not an error
+    """The plan does not hold: the body begins anew over what is sealed."""
+
+
 class Spent(Exception):  # noqa: N818 - an event, not an error
     """An orphaned attempt has no step left."""
 
@@ -69,10 +73,10 @@ def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - a progr
     raise ModelError(msg)
 
 
-def scope_of(command: Step) -> Scope:
-    """Return what a step does, as a guard would permit it."""
-    path = str(command.args.get("path") or command.op.verb)
-    return Scope(command.op.verb, command.op.effect, path)
+def scopes_of(command: Step) -> frozenset[Scope]:
+    """Return all that a step does, as a guard would permit it."""
+    verb, effect = command.op.verb, command.op.effect
+    return frozenset(Scope(verb, effect, path) for path in resources(verb, command.args))
 
 
 @dataclass(slots=True)
@@ -148,6 +152,9 @@ class Run:
     """What the gateway lets the run do."""
     revoked: bool = False
     """The gateway does not even answer it any more."""
+    plan: int = 1
+    read: dict[str, str] = field(default_factory=dict)
+    """What was read by which step."""
     children: list[str] = field(default_factory=list)
     answers: dict[str, Json] = field(default_factory=dict)
     stage: int = 0
@@ -208,10 +215,19 @@ class Run:
         if self.guard is Guard.GATEWAY and call:
             reply = ops.pending_reply or self.world.apply(call)
             if reply["status"] == "rejected" and reply.get("value") == MOVED_ON:
-                self.refused = f"{call.step} rests on what has changed"
+                self.drifted(call.step, [premise["path"] for premise in call.premises])
                 return
             self.world.reply(call, reply)
             self.sealed[call.step] = cleaned(reply)
+
+    def drifted(self, step: str, paths: Sequence[str]) -> None:
+        """Have the gateway plan anew, for who can; refuse what follows, for who cannot."""
+        if self.guarantee is not Guarantee.EFFECT_ONCE:
+            self.refused = self.refused or f"{step} rests on what has changed"
+            return
+        self.plan += 1
+        for name in [name for name, path in self.read.items() if path in paths]:
+            self.sealed.pop(name, None)
 
     def forget(self) -> None:
         """Lose every record, as when an older store takes the place of the present one."""
@@ -241,6 +257,8 @@ class Run:
             except Escalated:
                 status, output = "escalated", None
                 break
+            except Replanned:
+                continue
             except Stuck:
                 status, output = "running", None
                 break
@@ -269,7 +287,10 @@ class SimulatedOps:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.known = dict(run.kept)
+        gated = run.guard is Guard.GATEWAY and run.guarantee is Guarantee.EFFECT_ONCE
+        # Behind a gateway it keeps no step itself: what is a step's is in the gateway's log.
+        waits: dict[str, Any] = {name: kept for name, kept in run.kept.items() if kept is True}
+        self.known = waits if gated else dict(run.kept)
         self.left: int | None = None
         self.pending: Call | None = None
         self.pending_reply: dict[str, Json] | None = None
@@ -344,21 +365,29 @@ class SimulatedOps:
         Who has no token any more is answered nothing, and what it does not cover is refused.
         """
         run, cell = self.run, self.run.world.cell
-        if run.revoked or scope_of(command) not in run.scope:
+        if run.revoked or not scopes_of(command) <= run.scope:
             return {"status": "rejected", "value": "its token does not allow it"}
         if (found := run.sealed.get(command.name)) is not None:
             return found
-        drifted = any(
-            cell.etag(premise.path) != premise.etag and STRANGER in cell.authors(premise.path)
+        drifted = [
+            premise.path
             for premise in command.premises
-        )
-        if drifted and not run.refused:
-            run.refused = f"{command.name} rests on what has changed"
+            if cell.etag(premise.path) != premise.etag and STRANGER in cell.authors(premise.path)
+        ]
+        if drifted:
+            run.drifted(command.name, drifted)
+            if not run.refused:
+                raise Replanned
         if run.refused and command.op.effect.writes:
             return {"status": "rejected", "value": run.refused}
+        name = command.name
+        if command.op.effect is Effect.READ:
+            if name in run.read:
+                command = replace(command, name=f"{name}@{run.plan}")
+            run.read[name] = str(command.args.get("path", ""))
         reply = cleaned(self.attempt(command))
         if not run.refused:
-            run.sealed[command.name] = reply
+            run.sealed[name] = reply
         return reply
 
     def attempt(self, command: Step) -> dict[str, Json]:
@@ -378,13 +407,30 @@ class SimulatedOps:
         run.world.history.append("call", run.run, nth=nth, **call.to_json())
         self.pending, self.pending_reply = call, None
         if self.falls(command.name, BEFORE, nth):
-            return self.attempt(command)
+            return self.again(command, applied=False)
         reply = run.world.apply(call)
         self.pending_reply = reply
         if self.falls(command.name, AFTER, nth):
-            return self.attempt(command)
+            return self.again(command, applied=True)
         run.world.reply(call, reply)
         return reply
+
+    def again(self, command: Step, *, applied: bool) -> dict[str, Json]:
+        """Call a step again; a gateway that died with the call on its way settles it first."""
+        run, tier = self.run, self.run.world.cell.tier
+        effect, target = command.op.effect, str(command.args.get("path", ""))
+        if run.guard is not Guard.GATEWAY or not effect.once:
+            return self.attempt(command)
+        shown = any(premise.path == target for premise in command.premises)
+        asked = shown or tier is Tier.Q  # its target shows it, or its provider tells
+        if (tier is Tier.K and not shown) or (not applied and (asked or tier is Tier.V)):
+            return self.attempt(command)
+        if asked:
+            return {"status": "ok", "value": None, "etag": ""}
+        if run.guarantee is Guarantee.EFFECT_ONCE:
+            raise Escalated
+        run.refused = f"nobody knows whether {command.name} was done"
+        return {"status": "rejected", "value": run.refused}
 
     def falls(self, step: str, phase: str, nth: int) -> bool:
         """Meet the fault of this point, if any; say whether the step is called again."""
@@ -513,14 +559,14 @@ class Trace(SimulatedOps):
         self.before: dict[str, tuple[str, ...]] = {}
         self.groups: dict[str, str] = {}
         self.owed: list[tuple[str, str]] = []
-        self.does: dict[tuple[str, str], Scope] = {}
+        self.does: dict[tuple[str, str], frozenset[Scope]] = {}
         self.detached: list[str] = []
         self.begun: dict[str, tuple[str, ...]] = {}
         self.work: dict[str, list[str]] = {}
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
-        self.does[self.run.run, command.name] = scope_of(command)
+        self.does[self.run.run, command.name] = scopes_of(command)
         self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)

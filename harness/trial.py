@@ -21,7 +21,7 @@ from harness.effects import Json
 from harness.faults import fault
 from harness.model import Ideal, ideal
 from harness.plan import Plan, arg_of
-from harness.runtime import Runtime, RunView
+from harness.runtime import Guarantee, Runtime, RunView
 from harness.scene import READY_S, Scene
 from harness.schedule import ATTACH, BEFORE, WAITING, Point, Schedule
 from harness.secrets import environment, scan
@@ -130,7 +130,9 @@ class Trial:
         for run in scene.bystanders:
             scene.world.arm(run, run, str(self.meet(run)))
         if scene.guardian:
-            scene.guardian.admit({run: way.scope for run, way in self.ideals.items()})
+            scopes = {run: way.scope for run, way in self.ideals.items()}
+            replans = self.runtime.guarantee is Guarantee.EFFECT_ONCE
+            scene.guardian.admit(scopes, replans=replans)
         if self.plan.queued:  # all of them take the same way
             way = ideal(case, self.plan.queued[0], arg_of(case, self.plan.queued[0]))
             self.ideals |= dict.fromkeys(self.plan.queued, dataclasses.replace(way, children=()))
@@ -259,6 +261,9 @@ class Trial:
                 if sight.ended(run):
                     sight.note(run)
             left = [run for run in [*runs, *sight.children(runs)] if not sight.ended(run)]
+            if scene.guardian and scene.fault and scene.fault.keeps:
+                # Who came after asks for what is held, and waits as long as it is.
+                left = [run for run in left if not scene.watch.of(run).rejoined]
             # A timer that is yet to come may move what nothing else does.
             timed = scene.fault is not None and scene.fault.timer
             return not left or (not timed and still.of([sight.views.get(run) for run in left]))

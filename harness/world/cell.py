@@ -52,6 +52,12 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+def resources(verb: str, args: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return all that a verb acts on; what has no place of its own is called by the verb."""
+    named = [args[name] for name in ("path", "to") if name in NEEDS.get(verb, ())]
+    return tuple(str(each) for each in named) or (verb,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A request to ``perform``; ``slept_s`` is the virtual time its body has slept.

@@ -11,10 +11,10 @@ from harness.effects import Json, Tier
 from harness.policy import Policy as Asked
 from harness.program import FailedError, ProgramError, play
 from harness.runtime import Envelope, Start
-from harness.scenario import Scenario
+from harness.scenario import Program, Scenario
 from harness.worker import WorldClient, child_envelope
 from runtimes.embedded.gate import Gate
-from runtimes.embedded.ops import EmbeddedOps, EscalatedError, Policy
+from runtimes.embedded.ops import EmbeddedOps, EscalatedError, Policy, ReplanError
 from runtimes.embedded.store import FencedError, Store
 
 
@@ -77,8 +77,7 @@ class Engine:
         self.mark(run, "running", "")
         program = self.scenario.program(start.program)
         try:
-            ops = self.ops(self, start.envelope, program.policy)
-            output = await play(program.body, start.arg, ops)
+            output = await self._play(start, program)
         except EscalatedError as error:
             self.mark(run, "escalated", str(error))
         except (ProgramError, FailedError) as error:
@@ -91,6 +90,15 @@ class Engine:
             self.look()  # a place is free, or a handler waits
         else:
             await self._tell()
+
+    async def _play(self, start: Start, program: Program) -> Json:
+        """Play a program to its end; where its plan does not hold, from its beginning."""
+        while True:
+            ops = self.ops(self, start.envelope, program.policy)
+            try:
+                return await play(program.body, start.arg, ops)
+            except ReplanError as error:
+                print(f"{start.envelope.run}: {error}", file=sys.stderr)
 
     def fail(self, start: Start, handler: str, why: str) -> None:
         """Write that a run has failed for good, and start the handler of its failure."""

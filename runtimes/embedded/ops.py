@@ -49,6 +49,10 @@ class EscalatedError(Exception):
     """Whether an effect was applied cannot be known: a human must say."""
 
 
+class ReplanError(Exception):
+    """The gateway says that the plan does not hold: the program is to begin anew over its log."""
+
+
 class EmbeddedOps:
     """The commands of one run over the store."""
 
@@ -80,16 +84,22 @@ class EmbeddedOps:
 
     async def step(self, command: Step) -> dict[str, Json]:
         """Call the world once more than what is kept of the step allows to skip."""
-        done = self.kept(command.name, "completion")
+        gated = self.policy is Policy.INTENT and self.envelope.guard is Guard.GATEWAY
+        done = None if gated else self.kept(command.name, "completion")
         if done is not None:
             return done  # type: ignore[no-any-return]
         reply = await self.attempt(command)
-        self.keep(command.name, "completion", reply)
+        if not gated:  # the gateway has the log
+            self.keep(command.name, "completion", reply)
+        elif reply["status"] == "replan":
+            raise ReplanError(str(reply["value"]))
+        elif reply["status"] == "escalated":
+            raise EscalatedError(str(reply["value"]))
         return reply
 
     async def attempt(self, command: Step) -> dict[str, Json]:
         """Call the world, behind an intent where the policy has them."""
-        if self.policy is Policy.INTENT:
+        if self.policy is Policy.INTENT and self.envelope.guard is not Guard.GATEWAY:
             if self.kept(command.name, "intent") is not None:
                 settled = await self.resolve(command)
                 if settled is not None:

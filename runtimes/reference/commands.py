@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import click
 
@@ -15,10 +17,12 @@ from harness.effects import Json
 from runtimes.reference.effect_log.anchor import Heads
 from runtimes.reference.effect_log.errors import DamagedError, EffectLogError
 from runtimes.reference.effect_log.facts import Facts, Standing
-from runtimes.reference.effect_log.folder import LOG, reading
+from runtimes.reference.effect_log.folder import LOG, effect_log, reading
+from runtimes.reference.effect_log.log import EffectLog, wall_ms
 from runtimes.reference.effect_log.reading import entries, recover
-from runtimes.reference.effect_log.records import plain
+from runtimes.reference.effect_log.records import Lease, Resolution, Verdict, plain
 from runtimes.reference.effect_log.store import Store
+from runtimes.reference.explain import document, explain
 
 
 DAMAGED = 1
@@ -42,12 +46,12 @@ SAYS = {
 def effects() -> None:
     """Read the effect log: what is true of a run, and what is in doubt.
 
-    Nothing is changed, and a log may be read while its gateway writes it.
+    All but `resolve` change nothing, and a log may be read while its gateway writes it.
     """
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[tuple[Store, Heads]]:
+def opened(folder: Path) -> Iterator[tuple[Store, Heads]]:
     """Lend a log to read; what is wrong with it is one message, and exit code 1."""
     if not (folder / LOG).is_file():
         msg = f"{folder} is no effect log: it has no {LOG}"
@@ -60,7 +64,7 @@ def _opened(folder: Path) -> Iterator[tuple[Store, Heads]]:
         sys.exit(DAMAGED)
 
 
-def _of(store: Store, run: str) -> str:
+def of(store: Store, run: str) -> str:
     """Return a run that the log has.
 
     Raises:
@@ -83,7 +87,7 @@ def verify(folder: Path, as_json: bool) -> None:
 
     Exit code 1 if anything is not as it was written; the first such record is named.
     """
-    with _opened(folder) as (store, heads):
+    with opened(folder) as (store, heads):
         found = [_verified(store, heads, run) for run in store.runs()]
     if as_json:
         click.echo(json.dumps(found, indent=1))
@@ -111,8 +115,8 @@ def _verified(store: Store, heads: Heads, run: str) -> dict[str, Json]:
 @AS_JSON
 def show(run: str, folder: Path, as_json: bool) -> None:
     """Show what is known of RUN: each effect, who holds it, what it rests on."""
-    with _opened(folder) as (store, heads):
-        facts = recover(store, heads, _of(store, run)).facts
+    with opened(folder) as (store, heads):
+        facts = recover(store, heads, of(store, run)).facts
     if as_json:
         click.echo(json.dumps(facts.to_json(), indent=1))
         return
@@ -141,8 +145,8 @@ def _lines(run: str, facts: Facts) -> Iterator[str]:
 @LOG_FOLDER
 def export(run: str, folder: Path) -> None:
     """Print the records of RUN as JSON lines, each verified, with its hash."""
-    with _opened(folder) as (store, _):
-        for entry, row in entries(store, _of(store, run)):
+    with opened(folder) as (store, _):
+        for entry, row in entries(store, of(store, run)):
             line = {
                 "seq": entry.seq,
                 "kind": type(entry.record).__name__.lower(),
@@ -153,3 +157,65 @@ def export(run: str, folder: Path) -> None:
                 "hash": row.hash.hex(),
             }
             click.echo(json.dumps(line, sort_keys=True))
+
+
+@effects.command("explain")
+@click.argument("run")
+@LOG_FOLDER
+@AS_JSON
+def explain_(run: str, folder: Path, as_json: bool) -> None:
+    """Say of RUN what is already true, who may still act, and what is safe to do next."""
+    with opened(folder) as (store, heads):
+        facts = recover(store, heads, of(store, run)).facts
+    if as_json:
+        click.echo(json.dumps(document(run, facts, wall_ms()), indent=1))
+        return
+    for text in explain(run, facts, wall_ms()):
+        click.echo(text)
+
+
+@effects.command()
+@click.argument("run")
+@click.argument("slot")
+@LOG_FOLDER
+@click.option("--applied", "verdict", flag_value="applied", help="It was done.")
+@click.option("--absent", "verdict", flag_value="absent", help="It was not done.")
+@click.option("--by", required=True, help="Who says so.")
+@click.option("--evidence", required=True, help="By what it is known: a ticket, a mail, a ledger.")
+def resolve(run: str, slot: str, folder: Path, verdict: str | None, by: str, evidence: str) -> None:
+    """Say of RUN whether the effect in SLOT was done, so that it can go on.
+
+    It is believed for good: look at the world before.  Whoever holds the run takes it over anew.
+    """
+    if verdict is None:
+        msg = "say --applied or --absent"
+        raise click.UsageError(msg)
+    with opened(folder) as (store, _):
+        of(store, run)
+    try:
+        with effect_log(folder, f"human:{by}") as log:
+            asyncio.run(_resolved(log, run, slot, Verdict(verdict), evidence))
+    except EffectLogError as error:
+        click.echo(f"bakeoff: {error}", err=True)
+        sys.exit(DAMAGED)
+    click.echo(f"{run}: {slot} is {verdict}, says {by}; go on with `bakeoff runs resume {run}`")
+
+
+async def _resolved(log: EffectLog, run: str, slot: str, verdict: Verdict, evidence: str) -> None:
+    found = log.open(run)
+    tried = found.facts.effects.get(slot)
+    if tried is None or slot not in found.facts.unresolved:
+        known = ", ".join(found.facts.unresolved) or "none"
+        msg = f"{slot!r} of {run} is not in doubt; in doubt: {known}"
+        raise click.UsageError(msg)
+    await found.append(
+        Lease(epoch=found.facts.epoch + 1, holder=log.actor, claim=uuid4().hex),
+        Resolution(
+            slot=slot,
+            effect_id=tried.intent.effect_id,
+            verdict=verdict,
+            method=evidence,
+            by=log.actor,
+            authoritative=True,
+        ),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.effects import Json, Tier
 from runtimes.reference.effect_log.errors import ConflictError, ContradictionError
@@ -44,6 +44,20 @@ class Standing(StrEnum):
     """It was in doubt, and only a human can tell."""
 
 
+OPEN = frozenset({Standing.IN_DOUBT, Standing.UNKNOWN})
+OUTCOMES: Mapping[Outcome, Standing] = {
+    Outcome.OK: Standing.DONE,
+    Outcome.FAILED_AFTER: Standing.DONE,
+    Outcome.FAILED_BEFORE: Standing.NOT_DONE,
+    Outcome.CONFLICT: Standing.NOT_DONE,
+}
+VERDICTS: Mapping[Verdict, Standing] = {
+    Verdict.APPLIED: Standing.DONE,
+    Verdict.ABSENT: Standing.NOT_DONE,
+    Verdict.UNKNOWN: Standing.UNKNOWN,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
     """An effect, from its latest intent on; ``epoch`` is the one that intent was written in."""
@@ -56,16 +70,9 @@ class Tried:
     @property
     def standing(self) -> Standing:
         """Return what is known of it."""
-        if self.completion:
-            done = self.completion.outcome in {Outcome.OK, Outcome.FAILED_AFTER}
-            return Standing.DONE if done else Standing.NOT_DONE
-        if self.resolution is None:
-            return Standing.IN_DOUBT
-        return {
-            Verdict.APPLIED: Standing.DONE,
-            Verdict.ABSENT: Standing.NOT_DONE,
-            Verdict.UNKNOWN: Standing.UNKNOWN,
-        }[self.resolution.verdict]
+        if self.completion is not None:
+            return OUTCOMES[self.completion.outcome]
+        return Standing.IN_DOUBT if self.resolution is None else VERDICTS[self.resolution.verdict]
 
 
 @dataclass(slots=True)
@@ -94,8 +101,7 @@ class Facts:
     @property
     def unresolved(self) -> list[str]:
         """Return the slots of which nobody knows yet whether they were done."""
-        open_ = {Standing.IN_DOUBT, Standing.UNKNOWN}
-        return [slot for slot, tried in self.effects.items() if tried.standing in open_]
+        return [slot for slot, tried in self.effects.items() if tried.standing in OPEN]
 
     def add(self, entry: Entry) -> None:
         """Take a record in.
@@ -106,15 +112,17 @@ class Facts:
 
         """
         record = entry.record
+        epoch = self.epoch
         if isinstance(record, Lease):
-            _hold(record.epoch == self.epoch + 1, f"epoch {record.epoch} after {self.epoch}")
-        else:
-            _hold(self.epoch > 0, "nobody holds the run")
-        epoch = record.epoch if isinstance(record, Lease) else self.epoch
-        _hold(entry.epoch == epoch, f"written in epoch {entry.epoch}, the run is in {epoch}")
-        if self.terminal:
-            late = isinstance(record, Lease | Resolution | Revoke | Summary)
-            _hold(late, f"the run is {self.terminal.status} already")
+            epoch = record.epoch
+            if epoch != self.epoch + 1:
+                _refuse(f"epoch {epoch} after {self.epoch}")
+        elif epoch == 0:
+            _refuse("nobody holds the run")
+        if entry.epoch != epoch:
+            _refuse(f"written in epoch {entry.epoch}, the run is in {epoch}")
+        if self.terminal and not isinstance(record, Lease | Resolution | Revoke | Summary):
+            _refuse(f"the run is {self.terminal.status} already")
         TAKES[type(record)](self, entry.seq, record)
 
     def copy(self) -> Facts:
@@ -187,9 +195,8 @@ class Facts:
         )
 
 
-def _hold(rule: bool, why: str) -> None:
-    if not rule:
-        raise ContradictionError(why)
+def _refuse(why: str) -> NoReturn:
+    raise ContradictionError(why)
 
 
 def _lease(facts: Facts, seq: int, record: Lease) -> None:
@@ -199,25 +206,26 @@ def _lease(facts: Facts, seq: int, record: Lease) -> None:
 
 def _plan(facts: Facts, seq: int, record: Plan) -> None:
     del seq
-    _hold(
-        record.plan_epoch == facts.plan_epoch + 1,
-        f"plan {record.plan_epoch} after {facts.plan_epoch}",
-    )
+    if record.plan_epoch != facts.plan_epoch + 1:
+        _refuse(f"plan {record.plan_epoch} after {facts.plan_epoch}")
     seen = {number for number, _ in facts.reads.values()}
     for premise in record.premises:
-        _hold(premise.read_seq in seen, f"premise {premise.resource} rests on no sealed read")
+        if premise.read_seq not in seen:
+            _refuse(f"premise {premise.resource} rests on no sealed read")
     facts.plan = record
     facts.drifted.update(dict.fromkeys(record.drifted, record.plan_epoch))
 
 
 def _read(facts: Facts, seq: int, record: Read) -> None:
-    _hold(record.slot not in facts.reads, f"{record.slot} is sealed already")
+    if record.slot in facts.reads:
+        _refuse(f"{record.slot} is sealed already")
     facts.reads[record.slot] = (seq, record)
 
 
 def _decision(facts: Facts, seq: int, record: Decision) -> None:
     del seq
-    _hold(record.slot not in facts.decisions, f"{record.slot} is decided already")
+    if record.slot in facts.decisions:
+        _refuse(f"{record.slot} is decided already")
     facts.decisions[record.slot] = record
 
 
@@ -231,21 +239,31 @@ def _intent(facts: Facts, seq: int, record: Intent) -> None:
             f"({record.fingerprint[:12]}); fork the plan, or refuse"
         )
         raise ConflictError(msg)
-    _hold(facts.cancel is None, "the run is cancelled")
-    _hold(record.capability not in facts.revoked, f"capability {record.capability} is revoked")
-    _hold(
-        record.plan_epoch == facts.plan_epoch,
-        f"it is of plan {record.plan_epoch}, the run follows plan {facts.plan_epoch}",
-    )
-    _hold(record.attempt == (tried.intent.attempt + 1 if tried else 1), "attempts have no gaps")
+    if facts.cancel:
+        _refuse("the run is cancelled")
+    if record.capability in facts.revoked:
+        _refuse(f"capability {record.capability} is revoked")
+    if record.plan_epoch != facts.plan_epoch:
+        _refuse(f"it is of plan {record.plan_epoch}, the run follows plan {facts.plan_epoch}")
+    if record.attempt != (tried.intent.attempt + 1 if tried else 1):
+        _refuse("attempts have no gaps")
     if tried:
-        _hold(record.effect_id == tried.intent.effect_id, f"{slot} has another effect id")
-        _hold(record.key == tried.intent.key, f"{slot} has another key")
-        keyed = record.tier is Tier.K and bool(record.key)
-        standing, again = tried.standing, keyed or not record.effect.once
-        _hold(standing not in {Standing.DONE, Standing.UNKNOWN}, f"{slot} is {standing}")
-        _hold(standing is not Standing.IN_DOUBT or again, f"{slot} is in doubt, no key helps")
+        _again(tried, record)
     facts.effects[slot] = Tried(intent=record, epoch=facts.epoch)
+
+
+def _again(tried: Tried, record: Intent) -> None:
+    """Hold a further attempt to the one before it."""
+    slot, standing = record.slot, tried.standing
+    if record.effect_id != tried.intent.effect_id:
+        _refuse(f"{slot} has another effect id")
+    if record.key != tried.intent.key:
+        _refuse(f"{slot} has another key")
+    if standing in {Standing.DONE, Standing.UNKNOWN}:
+        _refuse(f"{slot} is {standing}")
+    keyed = record.tier is Tier.K and record.key
+    if standing is Standing.IN_DOUBT and record.effect.once and not keyed:
+        _refuse(f"{slot} is in doubt, no key helps")
 
 
 def _tried(facts: Facts, record: Completion | Resolution) -> Tried:
@@ -259,21 +277,22 @@ def _tried(facts: Facts, record: Completion | Resolution) -> Tried:
 def _completion(facts: Facts, seq: int, record: Completion) -> None:
     del seq
     tried = _tried(facts, record)
-    _hold(tried.standing is Standing.IN_DOUBT, f"{record.slot} is {tried.standing} already")
-    _hold(record.attempt == tried.intent.attempt, f"{record.slot} is at attempt {record.attempt}")
-    _hold(record.request_hash == tried.intent.request_hash, "it answers another request")
+    if tried.standing is not Standing.IN_DOUBT:
+        _refuse(f"{record.slot} is {tried.standing} already")
+    if record.attempt != tried.intent.attempt:
+        _refuse(f"{record.slot} is at attempt {record.attempt}")
+    if record.request_hash != tried.intent.request_hash:
+        _refuse("it answers another request")
     facts.effects[record.slot] = Tried(intent=tried.intent, epoch=tried.epoch, completion=record)
 
 
 def _resolution(facts: Facts, seq: int, record: Resolution) -> None:
     del seq
     tried = _tried(facts, record)
-    open_ = {Standing.IN_DOUBT, Standing.UNKNOWN}
-    _hold(tried.standing in open_, f"{record.slot} is {tried.standing} already")
-    _hold(
-        record.authoritative or record.verdict is Verdict.UNKNOWN,
-        f"{record.verdict} needs evidence that is authoritative",
-    )
+    if tried.standing not in OPEN:
+        _refuse(f"{record.slot} is {tried.standing} already")
+    if record.verdict is not Verdict.UNKNOWN and not record.authoritative:
+        _refuse(f"{record.verdict} needs evidence that is authoritative")
     facts.effects[record.slot] = Tried(intent=tried.intent, epoch=tried.epoch, resolution=record)
 
 
@@ -284,19 +303,22 @@ def _revoke(facts: Facts, seq: int, record: Revoke) -> None:
 
 def _cancel(facts: Facts, seq: int, record: Cancel) -> None:
     del seq
-    _hold(facts.cancel is None, "the run is cancelled already")
+    if facts.cancel:
+        _refuse("the run is cancelled already")
     facts.cancel = record
 
 
 def _terminal(facts: Facts, seq: int, record: Terminal) -> None:
     del seq
-    _hold(not facts.unresolved, f"{', '.join(facts.unresolved)}: nobody knows whether it is done")
+    if open_ := facts.unresolved:
+        _refuse(f"{', '.join(open_)}: nobody knows whether it is done")
     facts.terminal = record
 
 
 def _summary(facts: Facts, seq: int, record: Summary) -> None:
     del seq
-    _hold(record.facts == facts.to_json(), "the summary is not of the records before it")
+    if record.facts != facts.to_json():
+        _refuse("the summary is not of the records before it")
 
 
 TAKES: Mapping[type[Record], Callable[[Facts, int, Any], None]] = {

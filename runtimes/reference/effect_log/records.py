@@ -6,7 +6,7 @@ it names by its SHA-256.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from types import MappingProxyType
@@ -293,8 +293,7 @@ class Entry:
         if kind is None or data.keys() != WRITTEN:
             msg = f"a record of kind {data.get('kind')!r} with {sorted(data)} is of another version"
             raise VersionError(msg)
-        head = {name: data[name] for name in HEAD}
-        return cls(record=made(kind, data["body"]), **head)
+        return cls(record=made(kind, data["body"]), **{name: data[name] for name in HEAD})
 
 
 def plain(record: object) -> dict[str, Json]:
@@ -309,12 +308,15 @@ def made(kind: type[Any], data: Any) -> Any:  # noqa: ANN401 - any of the record
         VersionError: it has other fields, or a value that this version does not know.
 
     """
-    if not isinstance(data, dict) or data.keys() != NAMES[kind.__name__]:
+    name = kind.__name__
+    if not isinstance(data, dict) or data.keys() != NAMES[name]:
         seen = sorted(data) if isinstance(data, dict) else type(data).__name__
         msg = f"{kind.__name__.lower()} has {seen}, expected {sorted(_names(kind))}"
         raise VersionError(msg)
     try:
-        return kind(**data | {name: of(data[name]) for name, of in MADE[kind.__name__].items()})
+        if makers := MADE[name]:
+            data = data | {field: of(data[field]) for field, of in makers}
+        return kind(**data)
     except (TypeError, ValueError) as error:
         msg = f"{kind.__name__.lower()} is of another version: {error}"
         raise VersionError(msg) from error
@@ -356,10 +358,10 @@ FREE: Mapping[str, tuple[str, ...]] = {
     if any(field.type == "Json" for field in fields(kind))
 }
 """The fields whose values come from elsewhere."""
-MADE: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    kind.__name__: {
-        name: maker for name, hint in get_type_hints(kind).items() if (maker := _maker(hint))
-    }
+MADE: Mapping[str, Sequence[tuple[str, Callable[[Any], Any]]]] = {
+    kind.__name__: [
+        (name, maker) for name, hint in get_type_hints(kind).items() if (maker := _maker(hint))
+    ]
     for kind in (*KINDS.values(), Premise)
 }
 """The fields that JSON has otherwise."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.effects import Effect, Json, Op
 from harness.program import Command, Emit, Invoke, One, Step, WaitFor, decide, gather, play, step
 from runtimes.reference.effect_log.canonical import canonical
+from runtimes.reference.effect_log.errors import ContradictionError
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.session import Session, Wanted
 from runtimes.reference.upstreams.base import UnreachableError
@@ -59,23 +61,32 @@ class SessionOps:
 
     session: Session
     given: list[Given]
+    suffix: str = ""
+    """What this version of the program appends to the names of its slots."""
+    asked: Wanted | None = None
+    """The last one."""
     armed: frozenset[str] = field(default_factory=frozenset)
 
     async def step(self, command: Step) -> dict[str, Json]:
         """Ask the session."""
-        wanted = Wanted(
-            slot=command.name,
+        self.asked = wanted = Wanted(
+            slot=command.name + self.suffix,
             op=command.op.verb,
             target=str(command.args["path"]),
             args=command.args,
             premises={premise.path: premise.etag for premise in command.premises},
+            capability=f"capability {self.session.facts.epoch}",
         )
+        return await self.ask(wanted)
+
+    async def ask(self, wanted: Wanted) -> dict[str, Json]:
+        """Ask the session, and note what it gave."""
         given = await self.session.perform(wanted)
         response: dict[str, Json] = {"status": "ok"}
         if isinstance(given.response, dict):
             response |= given.response
         if not given.settled:
-            said = (command.name, self.session.facts.plan_epoch, canonical(response))
+            said = (wanted.slot, self.session.facts.plan_epoch, canonical(response))
             self.given.append(said)
         return response
 
@@ -107,11 +118,18 @@ class SessionOps:
     async def at(self, phase: str, name: str) -> None: ...
 
 
-async def work(session: Session, given: list[Given], arg: Json) -> None:
+async def give_up(session: Session) -> None:
+    """End the run as it is; as long as something is in doubt, the log refuses."""
+    with suppress(ContradictionError):
+        await session.end("failed", why="its owner gave it up")
+
+
+async def work(ops: SessionOps, arg: Json) -> None:
     """Play the program to its end, with a new plan whenever a premise is false."""
+    session = ops.session
     while session.facts.terminal is None:
         try:
-            output = await play(migrate, arg, SessionOps(session, given))
+            output = await play(migrate, arg, ops)
         except DriftError as drift:
             await session.replan(drift)
         except UnreachableError:

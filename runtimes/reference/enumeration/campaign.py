@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from runtimes.reference.enumeration.agent import DRIFT, OWED
-from runtimes.reference.enumeration.life import Change, Life, State, deaths
+from runtimes.reference.enumeration.life import Change, Life, State, Twin, deaths, say
 from runtimes.reference.enumeration.oracles import Evidence, judge
 from runtimes.reference.enumeration.world import DEADLINE_S, RETENTION_S
 
@@ -19,6 +19,7 @@ class Ended:
 
     way: tuple[str, ...]
     evidence: Evidence
+    state: State
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Tally:
         """Judge a run and count it."""
         self.runs += 1
         self.completed += ended.evidence.completed
-        self.escalated += bool(ended.evidence.facts.unresolved)
+        self.escalated += ended.evidence.escalated
         for name, why in judge(ended.evidence).items():
             self.violated[name] += 1
             self.example.setdefault(name, (ended.way, why))
@@ -54,7 +55,7 @@ def over(life: Life, way: tuple[str, ...], *, drifted: bool = False, aged: bool 
         drifted=drifted,
         aged=aged,
     )
-    return Ended(way, evidence)
+    return Ended(way, evidence, state)
 
 
 def drift(state: State) -> None:
@@ -72,6 +73,16 @@ def rephrase(state: State) -> None:
     state.text = "we have moved"
 
 
+def redeploy(state: State) -> None:
+    """Deploy another version of the program, which calls its slots otherwise."""
+    state.program = ".v2"
+
+
+def give_up(state: State) -> None:
+    """Have whoever owns the run give it up."""
+    state.given_up = True
+
+
 def kills(
     first: State,
     *,
@@ -85,7 +96,12 @@ def kills(
     ``change`` happens to the world after the first death.
     """
     drifted, aged = (bool(way) and change is each for each in (drift, age))
-    for found in deaths(first, f"life-{len(way) + 1}", power=power):
+    name = f"life-{len(way) + 1}"
+    if len(way) == depth:
+        with Life(first, name) as last:
+            yield over(last.finish(), way, drifted=drifted, aged=aged)
+        return
+    for found in deaths(first, name, power=power):
         if isinstance(found, Life):
             yield over(found, way, drifted=drifted, aged=aged)
         elif len(way) < depth:
@@ -160,7 +176,7 @@ def troubles(fresh: Callable[[], State], depth: int) -> Iterator[Ended]:
             state = fresh()
             state.world.trouble = (slot, how)
             for ended in kills(state, power=False, depth=depth):
-                yield Ended((f"{slot}: {how}", *ended.way), ended.evidence)
+                yield replace(ended, way=(f"{slot}: {how}", *ended.way))
 
 
 def astray(fresh: Callable[[], State]) -> Iterator[Ended]:
@@ -181,6 +197,32 @@ def astray(fresh: Callable[[], State]) -> Iterator[Ended]:
                 yield over(life.finish(), (f"{slot}: request", f"there at {label}"))
 
 
+def humans(first: State) -> Iterator[Ended]:
+    """Die at every stop; where recovery has to ask, a human says how it is, and it goes on."""
+    for ended in kills(first, power=False, depth=1):
+        if not ended.evidence.escalated:
+            continue
+        say(ended.state)
+        with Life(ended.state, "life-3") as last:
+            yield over(last.finish(), (*ended.way, "a human says"))
+
+
+def twins(fresh: Callable[[], State]) -> Iterator[Ended]:
+    """Ask for what is being done once more, from the same process, at every stop of it."""
+    for stop in count():
+        with Life(fresh(), "life-1") as life:
+            where = life.reach(stop)
+            if where is None:
+                return
+            if life.ops is None or not life.ops.session.busy:
+                continue
+            with Twin(life) as twin:
+                twin.go()
+                life.finish()
+                twin.go()
+            yield over(life, (f"asked again at {where}",))
+
+
 Campaign = Callable[[Callable[[], State]], Iterator[Ended]]
 SMALL: Mapping[str, Campaign] = {
     "kill": lambda fresh: kills(fresh(), power=False, depth=1),
@@ -188,6 +230,10 @@ SMALL: Mapping[str, Campaign] = {
     "kill, drift": lambda fresh: kills(fresh(), power=False, depth=1, change=drift),
     "kill, a day": lambda fresh: kills(fresh(), power=False, depth=1, change=age),
     "kill, other words": lambda fresh: kills(fresh(), power=False, depth=1, change=rephrase),
+    "kill, other program": lambda fresh: kills(fresh(), power=False, depth=1, change=redeploy),
+    "kill, given up": lambda fresh: kills(fresh(), power=False, depth=1, change=give_up),
+    "kill, a human": lambda fresh: humans(fresh()),
+    "asked twice at": twins,
     "astray": astray,
     "late": late,
     "trouble": lambda fresh: troubles(fresh, depth=0),
@@ -196,16 +242,19 @@ SMALL: Mapping[str, Campaign] = {
 }
 """Every point once: what mutants are hunted with."""
 WHOLE: Mapping[str, Campaign] = {
-    "kill x kill": lambda fresh: kills(fresh(), power=False, depth=2),
-    "power x power": lambda fresh: kills(fresh(), power=True, depth=2),
-    "kill, drift, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=drift),
-    "power, drift, power": lambda fresh: kills(fresh(), power=True, depth=2, change=drift),
-    "kill, a day, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=age),
-    "kill, other words": SMALL["kill, other words"],
-    "kill x drift at": lambda fresh: drifts(fresh()),
+    "death x death": lambda fresh: kills(fresh(), power=True, depth=2),
+    "death, drift, death": lambda fresh: kills(fresh(), power=True, depth=2, change=drift),
+    "death, a day, death": lambda fresh: kills(fresh(), power=True, depth=2, change=age),
+    "kill, given up, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=give_up),
+    "kill, other words, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=rephrase),
+    "kill, other program": SMALL["kill, other program"],
+    "kill, a human": SMALL["kill, a human"],
+    "asked twice at": twins,
+    "kill x drift at": SMALL["drift at"],
     "zombie x woken at": zombies,
     "late x there at": late,
     "astray x there at": astray,
     "trouble x kill": lambda fresh: troubles(fresh, depth=1),
 }
-"""Every pair of points."""
+"""Every pair of points.  A death is that of the process or, if that leaves another disk, of the
+machine."""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from harness.effects import Tier
 from runtimes.reference.effect_log.errors import FencedError
 from runtimes.reference.effect_log.facts import Facts
 from runtimes.reference.effect_log.log import EffectLog, Receipt, RunLog
 from runtimes.reference.effect_log.reading import recover
-from runtimes.reference.effect_log.records import Record
-from runtimes.reference.enumeration.agent import THINGS, Given, work
+from runtimes.reference.effect_log.records import Record, Resolution, Verdict
+from runtimes.reference.enumeration.agent import THINGS, Given, SessionOps, give_up, work
 from runtimes.reference.enumeration.disk import Disk, Heads, Store
 from runtimes.reference.enumeration.world import Stop, Thing, Time, World
+from runtimes.reference.resume.errors import EscalatedError
 from runtimes.reference.resume.recovery import take_over
 
 
+Result = TypeVar("Result")
 RUN = "r"
 MANY = 1000
 """No life that ends has so many stops."""
@@ -37,6 +41,9 @@ class State:
     records: list[Record] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     text: str = "moved"
+    program: str = ""
+    """Which version of the program is deployed."""
+    given_up: bool = False
 
     @classmethod
     def fresh(cls, tier: Tier, *, fences: bool, careless: bool = False) -> State:
@@ -53,7 +60,15 @@ class State:
         return self._with(self.disk.cut(kept), self.records[:kept])
 
     def _with(self, disk: Disk, records: list[Record]) -> State:
-        return State(disk, self.world.copy(), records, [*self.given], self.text)
+        return State(
+            disk,
+            self.world.copy(),
+            records,
+            [*self.given],
+            self.text,
+            self.program,
+            self.given_up,
+        )
 
 
 class StoppingLog(RunLog):
@@ -78,6 +93,26 @@ def key_of(effect_id: str) -> str:
     return f"key-{effect_id}"
 
 
+def opened(state: State, holder: str, torn: list[int]) -> StoppingLog:
+    """Return the log of the run, read and verified."""
+    store, heads = Store(state.disk), Heads(state.disk)
+    log = EffectLog(store, heads, holder, state.world.time.now_ms)
+    found = recover(store, heads, RUN)
+    run = StoppingLog(log, RUN, found.facts, found.head)
+    run.state, run.torn = state, torn
+    log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
+    return run
+
+
+def driven(coroutine: Coroutine[str, None, Result]) -> Result:
+    """Drive what nobody stops to its end."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
 class Life:
     """A process over a state; ``step`` drives it to its next stop."""
 
@@ -89,18 +124,19 @@ class Life:
         self.stops = 0
         self.facts = Facts()
         self.torn: list[int] = []
+        self.ops: SessionOps | None = None
         self._coroutine = self._live()
 
     async def _live(self) -> None:
-        store, heads = Store(self.state.disk), Heads(self.state.disk)
-        log = EffectLog(store, heads, self.holder, self.state.world.time.now_ms)
-        found = recover(store, heads, RUN)
-        run = StoppingLog(log, RUN, found.facts, found.head)
-        run.state, run.torn = self.state, self.torn
-        log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
+        run = opened(self.state, self.holder, self.torn)
         self.facts = run.facts
-        session = await take_over(run, self.state.world, self.state.world.time, self.holder, key_of)
-        await work(session, self.state.given, {"text": self.state.text})
+        state, time = self.state, self.state.world.time
+        session = await take_over(run, state.world, time, self.holder, key_of, state.program)
+        if state.given_up:
+            await give_up(session)
+            return
+        self.ops = SessionOps(session, state.given, state.program)
+        await work(self.ops, {"text": state.text})
 
     def step(self) -> str | None:
         """Go on to the next stop and return its label; ``None`` at the end.
@@ -156,6 +192,77 @@ class Life:
     def fenced(self) -> bool:
         """Say whether it ended because another one holds the run."""
         return isinstance(self.error, FencedError)
+
+
+class _Idle(asyncio.AbstractEventLoop):
+    """What an event needs of a loop, where nothing runs but what is driven by hand."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future that nobody but its owner looks at."""
+        return asyncio.Future(loop=self)
+
+    def get_debug(self) -> bool:
+        """Watch nothing."""
+        return False
+
+
+IDLE = _Idle()  # type: ignore[abstract]
+
+
+class Twin:
+    """The last request of a living agent, asked once more from the same process."""
+
+    def __init__(self, life: Life) -> None:
+        """Be about to ask."""
+        self.life = life
+        ops = life.ops
+        assert ops is not None  # noqa: S101 - only who has asked can ask again
+        assert ops.asked is not None  # noqa: S101 - the same
+        self._coroutine = ops.ask(ops.asked)
+
+    def go(self) -> None:
+        """Go on until it waits for the first one, or has its answer."""
+        if self.life.error:
+            return
+        asyncio._set_running_loop(IDLE)  # noqa: SLF001 - this is what drives
+        try:
+            while isinstance(self._coroutine.send(None), str):
+                pass
+        except (StopIteration, EscalatedError):
+            pass
+        except Exception as error:  # noqa: BLE001 - a mutant may raise anything
+            self.life.error = error
+        finally:
+            asyncio._set_running_loop(None)  # noqa: SLF001 - the same
+
+    def __enter__(self) -> Self:
+        """Lend it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End, wherever it stands."""
+        self._coroutine.close()
+
+
+def say(state: State) -> None:
+    """Have a human say of each effect of which nobody else can tell whether it was carried out."""
+    run = opened(state, "a human", [])
+    done = {line.slot for line in state.world.ledger}
+    for slot in run.facts.unresolved:
+        resolution = Resolution(
+            slot=slot,
+            effect_id=run.facts.effects[slot].intent.effect_id,
+            verdict=Verdict.APPLIED if slot in done else Verdict.ABSENT,
+            method="a human has looked",
+            by="a human",
+            authoritative=True,
+        )
+        driven(run.append(resolution))
 
 
 Snapshot = tuple[str, State]

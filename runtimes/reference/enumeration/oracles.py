@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.errors import ConflictError
@@ -20,12 +21,51 @@ from runtimes.reference.effect_log.records import (
     Plan,
     Record,
     Resolution,
+    Revoke,
 )
 from runtimes.reference.enumeration.agent import DNS, DRIFT, INBOX, OWED, TABLES, Given
 from runtimes.reference.enumeration.world import Applied, World
+from runtimes.reference.resume.errors import PlanError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Told:
+    """The records by what they speak of, each with how many stood before it."""
+
+    intents: dict[str, list[tuple[int, Intent]]] = field(default_factory=dict)
+    leases: list[tuple[int, int]] = field(default_factory=list)
+    """Epochs."""
+    plans: list[tuple[int, int]] = field(default_factory=list)
+    """Numbers of plans."""
+
+    @classmethod
+    def by(cls, records: list[Record]) -> Told:
+        """Return what records say."""
+        told = cls()
+        for place, record in enumerate(records):
+            if isinstance(record, Intent):
+                told.intents.setdefault(record.slot, []).append((place, record))
+            elif isinstance(record, Lease):
+                told.leases.append((place, record.epoch))
+            elif isinstance(record, Plan):
+                told.plans.append((place, record.plan_epoch))
+        return told
+
+    def epoch(self, rows: int) -> int:
+        """Return the highest epoch of the first so many records; 0 before the first lease."""
+        return max((epoch for place, epoch in self.leases if place < rows), default=0)
+
+    def plan(self, rows: int) -> int:
+        """Return the latest plan of the first so many records."""
+        return max((plan for place, plan in self.plans if place < rows), default=0)
+
+    def intent(self, line: Applied) -> Intent | None:
+        """Return the last intent of an effect before it was applied."""
+        found = [intent for place, intent in self.intents.get(line.slot, ()) if place < line.rows]
+        return found[-1] if found else None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A run that is over: its world, its records in order, what is known of it, its last error.
 
@@ -45,14 +85,20 @@ class Evidence:
         """Say whether the run says so."""
         return self.facts.terminal is not None and self.facts.terminal.status == "completed"
 
-    def before(self, line: Applied) -> list[Record]:
-        """Return the records that were written when an effect was applied."""
-        return self.records[: line.rows]
+    @property
+    def escalated(self) -> bool:
+        """Say whether a human has to look."""
+        return any(each.standing is Standing.UNKNOWN for each in self.facts.effects.values())
+
+    @cached_property
+    def told(self) -> Told:
+        """Return the records, sorted."""
+        return Told.by(self.records)
 
 
 def base(slot: str) -> str:
     """Return a slot's name in the first plan."""
-    return slot.partition("@")[0]
+    return slot.partition("@")[0].partition(".")[0]
 
 
 def duplicate(seen: Evidence) -> Iterator[str]:
@@ -64,7 +110,7 @@ def duplicate(seen: Evidence) -> Iterator[str]:
 def hybrid_twice(seen: Evidence) -> Iterator[str]:
     """O1b: under one plan a write that rests on a value is done once."""
     lines = [
-        (line.slot, _epoch(seen.before(line)))
+        (line.slot, seen.told.plan(line.rows))
         for line in seen.world.ledger
         if line.effect is Effect.HYBRID
     ]
@@ -90,7 +136,7 @@ def sealed_true(seen: Evidence) -> Iterator[str]:
 def write_ahead(seen: Evidence) -> Iterator[str]:
     """O4: nothing is done that the log did not have as an intent."""
     for line in seen.world.ledger:
-        if not any(isinstance(r, Intent) and r.slot == line.slot for r in seen.before(line)):
+        if seen.told.intent(line) is None:
             yield line.slot
 
 
@@ -102,9 +148,28 @@ def stale(seen: Evidence) -> Iterator[str]:
 def fenced(seen: Evidence) -> Iterator[str]:
     """O6: nothing is applied for a process that does not hold the run any more."""
     for line in seen.world.ledger if seen.world.fences else ():
-        leases = [r.epoch for r in seen.before(line) if isinstance(r, Lease)]
-        if leases and line.epoch != max(leases) and not _fence_pending(seen, line, max(leases)):
-            yield f"{line.slot} in epoch {line.epoch} of {max(leases)}"
+        epoch = seen.told.epoch(line.rows)
+        if epoch and line.epoch != epoch and not _fence_pending(seen, line, epoch):
+            yield f"{line.slot} in epoch {line.epoch} of {epoch}"
+
+
+def revoked(seen: Evidence) -> Iterator[str]:
+    """O8: no effect is begun under a capability that has ended, and a take-over ends them all."""
+    given: dict[str, int] = {}
+    ended: set[str] = set()
+    epoch = 0
+    for record in seen.records:
+        if isinstance(record, Lease):
+            epoch = record.epoch
+        elif isinstance(record, Revoke):
+            ended.update(record.capabilities)
+        elif isinstance(record, Intent) and record.capability:
+            if record.capability in ended:
+                yield f"{record.slot} under {record.capability}, which had ended"
+            given.setdefault(record.capability, epoch)
+            for capability, of in given.items():
+                if of < epoch and capability not in ended:
+                    yield f"{capability} of epoch {of} is good in epoch {epoch}"
 
 
 def doubt_closed(seen: Evidence) -> Iterator[str]:
@@ -145,19 +210,18 @@ def needless(seen: Evidence) -> Iterator[str]:
 def replanned(seen: Evidence) -> Iterator[str]:
     """O14: after a forced plan nothing of the old one is done."""
     for line in seen.world.ledger:
-        records = seen.before(line)
-        of = [r.plan_epoch for r in records if isinstance(r, Intent) and r.slot == line.slot]
-        if of and of[-1] != _epoch(records):
-            yield f"{line.slot} of plan {of[-1]} under plan {_epoch(records)}"
+        intent, plan = seen.told.intent(line), seen.told.plan(line.rows)
+        if intent and intent.plan_epoch != plan:
+            yield f"{line.slot} of plan {intent.plan_epoch} under plan {plan}"
 
 
 def ended(seen: Evidence) -> Iterator[str]:
     """O15: a run ends, or a human is asked."""
-    if isinstance(seen.error, ConflictError):
+    if isinstance(seen.error, ConflictError | PlanError):
         return  # it asked for something else under the same name, and was refused
     if seen.error is not None:
         yield f"{type(seen.error).__name__}: {seen.error}"
-    elif not seen.completed and not seen.facts.unresolved:
+    elif seen.facts.terminal is None and not seen.escalated:
         yield "it goes on for ever"
 
 
@@ -181,17 +245,12 @@ def faithful(seen: Evidence) -> Iterator[str]:
             yield f"{slot} under plan {plan}"
 
 
-def _epoch(records: list[Record]) -> int:
-    return max((r.plan_epoch for r in records if isinstance(r, Plan)), default=0)
-
-
 def _fence_pending(seen: Evidence, line: Applied, epoch: int) -> bool:
     """Say whether the lease of that epoch was written, and its fence not yet set.
 
     What arrives in between is settled after the fence, like all that is in doubt.
     """
-    after = [i for i, r in enumerate(seen.records) if isinstance(r, Lease) and r.epoch == epoch]
-    return bool(after) and line.rows == after[0] + 1
+    return any(of == epoch and line.rows == place + 1 for place, of in seen.told.leases)
 
 
 ORACLES: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
@@ -202,6 +261,7 @@ ORACLES: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
     "O4 write-ahead": write_ahead,
     "O5 stale write": stale,
     "O6 fenced": fenced,
+    "O8 revoked": revoked,
     "O12 doubt closed": doubt_closed,
     "O13 needless escalation": needless,
     "O14 re-plan": replanned,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.effects import Effect, Json
+from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.canonical import hashed
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
 from runtimes.reference.effect_log.log import RunLog
@@ -27,12 +27,13 @@ from runtimes.reference.effect_log.records import (
 )
 from runtimes.reference.resume.clock import Clock
 from runtimes.reference.resume.errors import DriftError, UnreadError
-from runtimes.reference.resume.remedy import Move, remedy
+from runtimes.reference.resume.remedy import Move, quiet_ms, remedy
 from runtimes.reference.upstreams.base import (
     Answer,
     Contract,
     Order,
     Seen,
+    UnknownOperationError,
     UnreachableError,
     Upstream,
 )
@@ -64,11 +65,14 @@ class Carrier:
             EffectLogError: the log refuses, or cannot go on.
 
         """
+        before = self.facts.effects.get(intent.slot)
         await self.log.append(intent)
         try:
             answer = await self.upstream.call(self.order(intent, premises, context))
         except UnreachableError:
-            await self._resolve(intent, Verdict.ABSENT, "it was never sent")
+            # An earlier attempt may have been carried out, and may still be.
+            if before is None or before.standing is not Standing.IN_DOUBT:
+                await self._resolve(intent, Verdict.ABSENT, "it was never sent")
             raise
         if _mismatch(answer):
             why = "its provider has another request under this key"
@@ -76,8 +80,11 @@ class Carrier:
             return
         await self._complete(intent, answer, Via.REPLAY if answer.replayed else Via.CALL)
 
-    async def settle(self, slot: str, context: Mapping[str, Json]) -> None:
+    async def settle(self, slot: str, context: Mapping[str, Json], capability: str = "") -> None:
         """Find out what became of an effect in doubt; at the end it is not in doubt any more.
+
+        ``capability`` is that of whoever asks for it now: the one of the attempt in doubt may have
+        ended.  Recovery has none, and does nothing but what was allowed then.
 
         Raises:
             LostError: it was tried again, and no answer came.
@@ -93,7 +100,7 @@ class Carrier:
                 case Move.WAIT:
                     await self.clock.until(way.until_ms)
                 case Move.REPEAT:
-                    await self._repeat(intent, contract.deadline_s, context)
+                    await self._repeat(tried, contract, context, capability)
                 case Move.QUERY:
                     await self._query(intent, context)
                 case Move.COMPARE:
@@ -164,37 +171,60 @@ class Carrier:
             context=context,
         )
 
-    async def _repeat(self, intent: Intent, deadline_s: int, context: Mapping[str, Json]) -> None:
+    async def _repeat(
+        self, tried: Tried, contract: Contract, context: Mapping[str, Json], capability: str
+    ) -> None:
+        intent = tried.intent
         request: Any = intent.request
         try:
             premises = await self.check(intent.slot, request["premises"])
+            why = "the run is cancelled" if self.facts.cancel else ""
         except DriftError as drift:
-            # If it was not carried out then, it must not be now; and nobody can tell.
-            await self._resolve(intent, Verdict.UNKNOWN, f"in doubt, and {drift}")
+            why = str(drift)
+        if why:
+            # If it was not carried out then, it must not be now; and it may be on its way.
+            until_ms = quiet_ms(intent, contract, self._fenced(tried, contract))
+            if self.clock.now_ms() < until_ms:
+                await self.clock.until(until_ms)
+            elif intent.tier is Tier.Q:
+                await self._query(intent, context)
+            else:
+                await self._resolve(intent, Verdict.UNKNOWN, f"in doubt, and {why}")
             return
         again = dataclasses.replace(
             intent,
             attempt=intent.attempt + 1,
+            capability=capability,
             plan_epoch=self.facts.plan_epoch,
-            deadline_ms=self.clock.now_ms() + deadline_s * 1000,
+            deadline_ms=self.clock.now_ms() + contract.deadline_s * 1000,
         )
         await self.attempt(again, premises, context)
 
     async def _query(self, intent: Intent, context: Mapping[str, Json]) -> None:
-        answer = await self.upstream.query(self.order(intent, {}, context))
+        try:
+            answer = await self.upstream.query(self.order(intent, {}, context))
+        except UnknownOperationError as error:
+            await self._resolve(intent, Verdict.UNKNOWN, f"its provider cannot be asked: {error}")
+            return
         if answer is None:
             await self._resolve(intent, Verdict.ABSENT, "its provider was asked")
         else:
             await self._complete(intent, answer, Via.RECONCILE)
 
     async def _compare(self, intent: Intent) -> None:
-        seen = await self.upstream.look(intent.target)
+        try:
+            seen = await self.upstream.look(intent.target)
+        except UnknownOperationError as error:
+            await self._resolve(intent, Verdict.UNKNOWN, f"its target cannot be seen: {error}")
+            return
         if seen.version == intent.expect:
             await self._resolve(intent, Verdict.ABSENT, "its target is as it was")
             return
         desired = self.upstream.desired(self.order(intent, {}, {}))
         there = bool(desired) and seen.value_hash == desired
-        if not there and intent.effect is not Effect.HYBRID:
+        request: Any = intent.request
+        rests = intent.effect is Effect.HYBRID and intent.target in request["premises"]
+        if not there and not rests:
             await self._resolve(
                 intent, Verdict.UNKNOWN, "its target was changed, who knows by whom"
             )

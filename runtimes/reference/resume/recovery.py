@@ -47,12 +47,7 @@ async def take_over(
 
     """
     facts = log.facts
-    if facts.plan and facts.plan.steps_hash != steps_hash:
-        msg = (
-            f"{log.run} was begun by program {facts.plan.steps_hash[:12]!r}, this one is "
-            f"{steps_hash[:12]!r}: let the first one end it, or escalate it"
-        )
-        raise PlanError(msg)
+    _same_program(log.run, facts, steps_hash)
     old = _capabilities(facts)
     lease = Lease(epoch=facts.epoch + 1, holder=holder, claim=uuid4().hex)
     await log.append(lease)
@@ -73,6 +68,15 @@ async def take_over(
     if facts.terminal is None:
         await _drift(session)
     return session
+
+
+def _same_program(run: str, facts: Facts, steps_hash: str) -> None:
+    if facts.plan and facts.plan.steps_hash != steps_hash:
+        msg = (
+            f"{run} was begun by program {facts.plan.steps_hash[:12]!r}, this one is "
+            f"{steps_hash[:12]!r}: let the first one end it, or escalate it"
+        )
+        raise PlanError(msg)
 
 
 def _capabilities(facts: Facts) -> tuple[str, ...]:

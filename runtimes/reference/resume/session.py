@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import uuid4
@@ -20,7 +19,15 @@ from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.canonical import digest
 from runtimes.reference.effect_log.errors import ConflictError
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
-from runtimes.reference.effect_log.records import Decision, Intent, Outcome, Plan, Read, Terminal
+from runtimes.reference.effect_log.records import (
+    Approval,
+    Decision,
+    Intent,
+    Outcome,
+    Plan,
+    Read,
+    Terminal,
+)
 from runtimes.reference.resume.carry import Carrier
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.upstreams.base import Contract, LostError, Order
@@ -34,7 +41,8 @@ TRIES = 5
 class Wanted:
     """What an agent asks for; ``premises`` are the versions that it read, by resource.
 
-    ``context`` is what the caller's protocol carries along.
+    ``context`` is what the caller's protocol carries along, ``approved_by`` the human who let
+    just this happen.
     """
 
     slot: str
@@ -44,6 +52,22 @@ class Wanted:
     premises: Mapping[str, str] = field(default_factory=dict)
     capability: str = ""
     context: Mapping[str, Json] = field(default_factory=dict)
+    approved_by: str = ""
+
+    @property
+    def request(self) -> dict[str, Json]:
+        """Return what is asked, as an intent has it."""
+        return {"args": {**self.args}, "premises": {**self.premises}}
+
+    @cached_property
+    def request_hash(self) -> str:
+        """Return what makes it this request and no other; an attempt of it has the same."""
+        return digest([self.op, self.target, self.request])
+
+    @property
+    def premise_hash(self) -> str:
+        """Return the hash of what it rests on."""
+        return digest({**self.premises})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -58,6 +82,18 @@ class Given:
     response: Json
     settled: bool = False
     """It was found to be done; the response itself is not known."""
+
+
+def names(facts: Facts, slot: str) -> list[tuple[int, str]]:
+    """Return a slot's names in the plans so far, the latest first."""
+    later = range(facts.plan_epoch, 1, -1)
+    return [*((epoch, f"{slot}@{epoch}") for epoch in later), (1, slot)]
+
+
+def standing(facts: Facts, slot: str) -> Standing | None:
+    """Return what is known of the effect that stands in a slot; ``None`` if none was tried."""
+    found = (facts.effects.get(name) for _, name in names(facts, slot))
+    return next((tried.standing for tried in found if tried), None)
 
 
 @dataclass(slots=True)
@@ -88,12 +124,19 @@ class Session:
 
         """
         contract = self.carrier.upstream.contract(wanted.op, wanted.target)
-        async with self._alone(wanted.slot):
+        # One at a time in a slot: who comes second finds what the first one left.
+        while other := self.busy.get(wanted.slot):
+            await other.wait()
+        self.busy[wanted.slot] = mine = asyncio.Event()
+        try:
             if contract.decides:
                 return await self._decide(wanted)
             if contract.effect is Effect.READ:
                 return await self._read(wanted)
             return await self._write(wanted, contract)
+        finally:
+            del self.busy[wanted.slot]
+            mine.set()
 
     def sealed(self, wanted: Wanted) -> Given | None:
         """Return what a slot was given for good, if it was."""
@@ -109,7 +152,7 @@ class Session:
 
     async def glance(self, wanted: Wanted) -> Given:
         """Read without sealing: what a run that has ended sees is nothing to rest on."""
-        return Given((await self.carrier.upstream.call(self._order(wanted))).response)
+        return Given((await self.carrier.upstream.call(self._order(wanted, wanted.slot))).response)
 
     async def replan(self, drift: DriftError) -> None:
         """Begin a new plan, because resources are otherwise than the last one had them."""
@@ -133,22 +176,8 @@ class Session:
         if self.facts.terminal is None:
             await self.carrier.log.append(Terminal(status=status, output=output, why=why))
 
-    @asynccontextmanager
-    async def _alone(self, slot: str) -> AsyncIterator[None]:
-        """Have one at a time in a slot: who comes second finds what the first one left."""
-        while other := self.busy.get(slot):
-            await other.wait()
-        self.busy[slot] = mine = asyncio.Event()
-        try:
-            yield
-        finally:
-            del self.busy[slot]
-            mine.set()
-
     def _names(self, slot: str) -> list[tuple[int, str]]:
-        """Return the slot's names in the plans so far, the latest first."""
-        later = range(self.facts.plan_epoch, 1, -1)
-        return [*((epoch, f"{slot}@{epoch}") for epoch in later), (1, slot)]
+        return names(self.facts, slot)
 
     def _next(self, slot: str, found: object) -> str:
         """Return the slot's name for a record of the present plan."""
@@ -164,10 +193,11 @@ class Session:
                 raise ConflictError(msg)
             if self.facts.drifted.get(sealed.resource, 0) <= found[0]:
                 return Given(sealed.value)
-        answer = await self.carrier.upstream.call(self._order(wanted))
+        slot = self._next(wanted.slot, found)
+        answer = await self.carrier.upstream.call(self._order(wanted, slot))
         if answer.outcome is Outcome.OK:
             sealed = Read(
-                slot=self._next(wanted.slot, found),
+                slot=slot,
                 resource=wanted.target,
                 version=answer.after,
                 value_hash=answer.value_hash,
@@ -186,17 +216,17 @@ class Session:
             if found[0] == self.facts.plan_epoch:
                 msg = f"CONFLICT: {wanted.slot} was asked with other facts under this plan"
                 raise ConflictError(msg)
-        answer = await self.carrier.upstream.call(self._order(wanted))
+        slot = self._next(wanted.slot, found)
+        answer = await self.carrier.upstream.call(self._order(wanted, slot))
         if answer.outcome is Outcome.OK:
-            name = self._next(wanted.slot, found)
-            decision = Decision(slot=name, asked_hash=wanted.fingerprint, output=answer.response)
+            decision = Decision(slot=slot, asked_hash=wanted.fingerprint, output=answer.response)
             await self.carrier.log.append(decision)
         return Given(answer.response)
 
-    def _order(self, wanted: Wanted) -> Order:
+    def _order(self, wanted: Wanted, slot: str) -> Order:
         return Order(
             run=self.carrier.log.run,
-            slot=wanted.slot,
+            slot=slot,
             op=wanted.op,
             target=wanted.target,
             args=wanted.args,
@@ -225,23 +255,35 @@ class Session:
                 return self._next(wanted.slot, name)
         return wanted.slot
 
+    async def _settle_others(self, wanted: Wanted) -> None:
+        """Settle what another request left in doubt in the slot, before this one is looked at."""
+        for _, name in self._names(wanted.slot):
+            tried = self.facts.effects.get(name)
+            if (
+                tried
+                and tried.standing is Standing.IN_DOUBT
+                and tried.intent.fingerprint != wanted.fingerprint
+            ):
+                await self.carrier.settle(name, wanted.context, wanted.capability)
+
     async def _write(self, wanted: Wanted, contract: Contract) -> Given:
+        await self._settle_others(wanted)
         slot, left = self._slot(wanted), TRIES
         while True:
             tried = self.facts.effects.get(slot)
             if tried and (given := self._known(slot, tried)):
                 return given
+            if not left:
+                raise DriftError(slot, [wanted.target])
             left -= 1
             try:
                 if tried and tried.standing is Standing.IN_DOUBT:
-                    await self.carrier.settle(slot, wanted.context)
+                    await self.carrier.settle(slot, wanted.context, wanted.capability)
                 else:
                     await self._attempt(slot, tried, wanted, contract)
             except LostError:
                 if not left:
                     raise
-            if not left:
-                raise DriftError(slot, [wanted.target])
 
     def _known(self, slot: str, tried: Tried) -> Given | None:
         """Return how an effect ended, if it has."""
@@ -263,7 +305,6 @@ class Session:
         effect_id = tried.intent.effect_id if tried else uuid4().hex
         now_ms = self.carrier.clock.now_ms()
         seqs = {(read.resource, read.version): seq for seq, read in self.facts.reads.values()}
-        request: dict[str, Json] = {"args": {**wanted.args}, "premises": {**wanted.premises}}
         intent = Intent(
             slot=slot,
             effect_id=effect_id,
@@ -273,11 +314,14 @@ class Session:
             tier=contract.tier,
             target=wanted.target,
             fingerprint=wanted.fingerprint,
-            request_hash=digest([wanted.op, wanted.target, request]),
-            request=request,
+            request_hash=wanted.request_hash,
+            request=wanted.request,
             key=tried.intent.key if tried else self.key_of(effect_id),
             key_since_ms=tried.intent.key_since_ms if tried else now_ms,
             retention_s=contract.retention_s,
+            approval=Approval.HUMAN if wanted.approved_by else Approval.NONE,
+            approved_by=wanted.approved_by,
+            approved_hash=wanted.request_hash if wanted.approved_by else "",
             capability=wanted.capability,
             plan_epoch=self.facts.plan_epoch,
             premises=tuple(seqs[each] for each in wanted.premises.items() if each in seqs),

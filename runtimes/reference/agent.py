@@ -1,0 +1,157 @@
+"""An agent on the reference runtime, in one process: a program, a provider, a log.
+
+The program is the same sans-IO coroutine that every runtime plays.  Each step goes through a
+session, so whoever plays it again is given what the first one was given, and does what is left.
+Events and children need an engine: here there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from harness.effects import Json
+from harness.program import (
+    Body,
+    Command,
+    Emit,
+    Invoke,
+    One,
+    ProgramError,
+    Step,
+    WaitFor,
+    play,
+)
+from runtimes.reference.effect_log.log import EffectLog
+from runtimes.reference.effect_log.records import Decision
+from runtimes.reference.resume.clock import Clock
+from runtimes.reference.resume.errors import DriftError, EscalatedError
+from runtimes.reference.resume.recovery import take_over
+from runtimes.reference.resume.session import Session, Wanted
+from runtimes.reference.upstreams.base import Upstream
+
+
+@dataclass(slots=True)
+class SessionOps:
+    """The commands of a program, over a session; ``told`` hears of each step as it ends."""
+
+    session: Session
+    told: Callable[[str, dict[str, Json]], None]
+    armed: frozenset[str] = field(default_factory=frozenset)
+
+    async def step(self, command: Step) -> dict[str, Json]:
+        """Ask the session: it answers from the log, or does it once."""
+        wanted = Wanted(
+            slot=command.name,
+            op=command.op.verb,
+            target=str(command.args.get("path") or command.op.verb),
+            args={name: value for name, value in command.args.items() if name != "path"},
+            premises={premise.path: premise.etag for premise in command.premises},
+        )
+        given = await self.session.perform(wanted)
+        said = given.response if isinstance(given.response, dict) else {"value": given.response}
+        reply: dict[str, Json] = {"status": "rejected" if "refused" in said else "ok", **said}
+        self.told(command.name, reply)
+        return reply
+
+    async def sleep(self, name: str, duration_s: float) -> None:
+        """Sleep until a moment that is written down."""
+        until_s = await self._once(name, lambda: time.time() + duration_s)
+        await asyncio.sleep(max(0.0, until_s - time.time()))
+
+    async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
+        """Do commands side by side; one that waits for a human stops none of the others."""
+        answers = await asyncio.gather(*map(one, commands), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers
+
+    async def now(self, name: str) -> float:
+        """Read the clock once."""
+        return await self._once(name, time.time)
+
+    async def draw(self, name: str) -> float:
+        """Draw once."""
+        return await self._once(name, random.random)
+
+    async def _once(self, name: str, make: Callable[[], float]) -> float:
+        found = self.session.facts.decisions.get(name)
+        if found is None:
+            found = Decision(slot=name, asked_hash="", output=make())
+            await self.session.carrier.log.append(found)
+        return float(found.output)  # type: ignore[arg-type]
+
+    async def emit(self, command: Emit) -> None:
+        """Refuse: there is nobody to start."""
+        _refuse(command)
+
+    async def invoke(self, command: Invoke) -> Json:
+        """Refuse: there is nobody to run a child."""
+        _refuse(command)
+
+    async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
+        """Refuse: nobody sends events."""
+        _refuse(command)
+
+    async def at(self, phase: str, name: str) -> None:
+        """Report to nobody: no harness watches."""
+
+
+def _refuse(command: Command) -> NoReturn:
+    msg = (
+        f"{command.name}: an agent without an engine has no events and no children; "
+        "run it on a runtime of `bakeoff list`"
+    )
+    raise ProgramError(msg)
+
+
+def program_hash(reference: str) -> str:
+    """Return what a log knows a program by: its file and its name."""
+    return hashlib.sha256(reference.encode()).hexdigest()
+
+
+async def work(
+    log: EffectLog,
+    run: str,
+    upstream: Upstream,
+    body: Body,
+    arg: Json,
+    clock: Clock,
+    *,
+    program: str,
+    told: Callable[[str, dict[str, Json]], None],
+) -> Session:
+    """Begin a run, or go on with it, to its end or until a human must say something.
+
+    Raises:
+        PlanError: another program began it.
+        UpstreamError: a provider cannot be had; what is done is done, resume later.
+        EffectLogError: the log refuses, or cannot go on.
+
+    """
+
+    def key_of(effect_id: str) -> str:
+        return hashlib.sha256(f"{run}/{effect_id}".encode()).hexdigest()[:40]
+
+    opened = log.open(run)
+    steps_hash = program_hash(program)
+    session = await take_over(opened, upstream, clock, log.actor, key_of, steps_hash)
+    while session.facts.terminal is None:
+        try:
+            output = await play(body, arg, SessionOps(session, told))
+        except DriftError as drift:
+            told("re-plan", {"status": "drift", "value": str(drift)})
+            await session.replan(drift)
+        except EscalatedError as error:
+            told("escalated", {"status": "escalated", "value": str(error)})
+            break
+        else:
+            await session.end("completed", output)
+    return session
