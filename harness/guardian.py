@@ -46,6 +46,10 @@ class Guardian(Protocol):
         """
         ...
 
+    def revoke(self, runs: Collection[str]) -> None:
+        """End what runs may do; once this returns, no call of theirs begins."""
+        ...
+
     def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
         """Return what the guard says of runs; nothing of those that it has not seen."""
         ...

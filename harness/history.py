@@ -20,6 +20,7 @@ at          a worker reported a phase: phase, step
 fault       something was broken: fault, stage, what died with pid and wait status
 undo        a fault was undone
 copy        the engine's store was copied
+repeat      runs were handed to the runtime once more: runs
 rewind      the copy took the place of the store: whether of all pools
 wipe        a copy from before the run took the place of the store
 told        what else is to be said of a fault: a sentence

@@ -24,7 +24,7 @@ from harness.plan import Plan, arg_of
 from harness.runtime import Guarantee, Runtime, RunView
 from harness.scene import READY_S, Scene
 from harness.schedule import ATTACH, BEFORE, WAITING, Point, Schedule
-from harness.secrets import scan
+from harness.secrets import environment, scan
 from harness.sight import Sight
 
 
@@ -149,6 +149,7 @@ class Trial:
         for run in scene.bystanders:
             starts.append(scene.start(run, scene.bystanding))
             scene.history.append("submit", run, schedule="bystander")
+        scene.starts = [start for start in starts if start.envelope.run in set(scene.runs)]
         scene.backend.submit(starts)
 
     def copy(self) -> None:
@@ -311,7 +312,8 @@ class Trial:
                 values, strange = cell.values(), cell.strange()
                 scene.history.append("world", run, values=values, strange=strange)
         journals: list[Json] = []
-        for run in scene.runs if not self.plan.batch else []:
+        echoes = any(answer.echoes for answer in self.plan.case.answers)
+        for run in scene.runs if echoes or not self.plan.batch else []:
             journal = scene.backend.journal(self.plan.ident, run)
             entries: list[Json] = [dataclasses.asdict(entry) for entry in journal]
             scene.history.append("journal", run, entries=entries)
@@ -320,7 +322,10 @@ class Trial:
         if left:
             scene.backend.cancel(self.plan.ident, left)
         outputs = {run: view.output for run, view in sight.views.items()}
-        searched, found = scan(self.secret, self.logs, {"outputs": outputs, "journals": journals})
+        texts: dict[str, Json] = {"outputs": outputs, "journals": journals}
+        if scene.guardian:  # whoever is behind it holds no credential
+            texts |= {f"environment of {w.incarnation}": environment(w.pid) for w in scene.alive()}
+        searched, found = scan(self.secret, self.logs, texts)
         scene.history.append("scan", searched=searched, found=found)
 
     def meet(self, run: str) -> Point:

@@ -21,7 +21,7 @@ from reports.headline import controls, headline
 from reports.matrix import put
 from reports.pages import render
 from reports.sheet import NO_FAULT, Gap, Place, Sheet, anchor, place_of
-from reports.situations import situations
+from reports.situations import guards, situations
 from reports.svg import LogScale, axis, strip
 from reports.words import EXITS, STATES, faults, oracles, state_of
 
@@ -188,7 +188,7 @@ def settings(sheet: Sheet) -> list[dict[str, Any]]:
 def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
     """Write the page."""
     cells = [*sheet.measured, *sheet.golden]
-    facts = sheet.facts
+    facts, found = sheet.facts, situations(sheet)
     text = render(
         "report.html",
         facts=facts,
@@ -208,7 +208,8 @@ def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
         recovery={fault: strips(lines) for fault, lines in figures.recovery(sheet).items()},
         cost=figures.cost(sheet),
         settings=settings(sheet),
-        situations=situations(sheet),
+        situations=found,
+        guards=guards(found),
         pages={trial: quote(page) for trial, page in pages.items()},
         p99_from=P99_FROM,
         oracles=oracles(),

@@ -79,6 +79,12 @@ class GatewayGuardian:
         ]
         ask(self.folder, "/admit", said)
 
+    def revoke(self, runs: Collection[str]) -> None:
+        """End what runs may do, as an operator."""
+        for run in runs:
+            said = {"run": run, "by": "operator", "why": "the operator ended it"}
+            ask(self.folder, "/revoke", said)
+
     def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
         """Ask how runs stand; while it is dead, it says nothing."""
         if not self.service.alive():
