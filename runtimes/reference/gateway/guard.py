@@ -15,8 +15,8 @@ from harness.effects import Tier
 from harness.guardian import Scope, Standing
 from harness.process import Address, Exit, Process, Runner, WorkerSpec
 from runtimes.reference.gateway.admissions import Admission
+from runtimes.reference.gateway.client import WORKERS, ask
 from runtimes.reference.gateway.grant import Grant
-from runtimes.reference.gateway.operators import WORKERS, ask
 from runtimes.reference.gateway.peer import peer
 from runtimes.reference.upstreams.world import operation
 
