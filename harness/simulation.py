@@ -73,8 +73,8 @@ def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - a progr
     raise ModelError(msg)
 
 
-def scope_of(command: Step) -> frozenset[Scope]:
-    """Return what a step does, as a guard would permit it: once for each place it acts on."""
+def scopes_of(command: Step) -> frozenset[Scope]:
+    """Return all that a step does, as a guard would permit it."""
     verb, effect = command.op.verb, command.op.effect
     return frozenset(Scope(verb, effect, path) for path in resources(verb, command.args))
 
@@ -148,13 +148,13 @@ class Run:
     """What the gateway has of the run: whoever asks again is answered from there."""
     refused: str = ""
     """Why the gateway does nothing more for the run."""
-    plan: int = 1
-    read: dict[str, str] = field(default_factory=dict)
-    """What was read by which step."""
     scope: frozenset[Scope] = frozenset()
     """What the gateway lets the run do."""
     revoked: bool = False
     """The gateway does not even answer it any more."""
+    plan: int = 1
+    read: dict[str, str] = field(default_factory=dict)
+    """What was read by which step."""
     children: list[str] = field(default_factory=list)
     answers: dict[str, Json] = field(default_factory=dict)
     stage: int = 0
@@ -365,7 +365,7 @@ class SimulatedOps:
         Who has no token any more is answered nothing, and what it does not cover is refused.
         """
         run, cell = self.run, self.run.world.cell
-        if run.revoked or not scope_of(command) <= run.scope:
+        if run.revoked or not scopes_of(command) <= run.scope:
             return {"status": "rejected", "value": "its token does not allow it"}
         if (found := run.sealed.get(command.name)) is not None:
             return found
@@ -566,7 +566,7 @@ class Trace(SimulatedOps):
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
-        self.does[self.run.run, command.name] = scope_of(command)
+        self.does[self.run.run, command.name] = scopes_of(command)
         self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)

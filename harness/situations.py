@@ -130,7 +130,7 @@ def entries(
     """Return for each situation what is known of it on each runtime.
 
     ``named`` are the situations of a suite: ``name``, ``case``, ``guard`` and ``schedule``, or
-    ``name`` and the ``reason`` for which nobody can measure it yet.
+    ``name``, ``guard`` and the ``reason`` for which nobody can measure it yet.
     """
     proved = {
         (row["runtime"], row["case"], _guard(row), row["schedule"]): row

@@ -115,7 +115,9 @@ def situations(suite: str, guard: str = "") -> list[dict[str, str]]:
 
     """
     found: list[dict[str, str]] = []
-    for cell in _suite(suite)["cells"]:
+    cells = _suite(suite)["cells"]
+    common = set[Guard].intersection(*({*_guards(c, guard)} for c in cells if "case" in c))
+    for cell in cells:
         name = cell.get("situation")
         if name and "case" in cell:
             id_, guards = case(cell["case"]).id, _guards(cell, guard)
@@ -125,7 +127,11 @@ def situations(suite: str, guard: str = "") -> list[dict[str, str]]:
                 for each in guards
             ]
         elif name:
-            found.append({"name": name, "reason": cell["unmeasured"]})
+            found += [
+                {"name": name, "guard": str(each), "reason": cell["unmeasured"]}
+                for each in Guard
+                if each in common or each == guard
+            ]
     return found
 
 

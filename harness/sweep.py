@@ -191,8 +191,9 @@ class Column:
         points = visited(split(events).get(run, []), end.waits, self.runtime.witness)
         for name in target.faults:
             broken = fault(name)
-            reason = broken.obstacle(self.means(target.case, target.guard))
-            if not reason and target.guard is Guard.GATEWAY and not broken.guarded:
+            guarded = target.guard is Guard.GATEWAY
+            reason = broken.obstacle(self.means(target.case, guarded=guarded))
+            if not reason and guarded and not broken.guarded:
                 reason = "what it means behind a gateway is not modelled"
             if reason:
                 self.skip(target, name, reason)
@@ -203,8 +204,8 @@ class Column:
                 continue
             self.fault(target, broken, points, end.waits)
 
-    def means(self, case: Case, guard: Guard = Guard.NONE) -> Means:
-        """Return what the started runtime, a case and a guard give a fault to act on."""
+    def means(self, case: Case, *, guarded: bool = False) -> Means:
+        """Return what the started runtime and a case give a fault to act on."""
         assert self.backend is not None  # noqa: S101 - started
         backend, runtime = self.backend, self.runtime
         return Means(
@@ -216,7 +217,7 @@ class Column:
             versions=case.scenario.versions,
             cancels=runtime.capabilities.get("cancel") not in {None, Support.MISSING},
             called=runtime.dial is Dial.SERVER,
-            guarded=guard is Guard.GATEWAY,
+            guarded=guarded,
         )
 
     def fault(

@@ -8,6 +8,7 @@ from harness.effects import Effect
 from harness.guardian import Scope
 from harness.history import Event
 from harness.oracle import NOT_APPLICABLE, OK, Expectation, Finding, last_view, violated
+from harness.world.cell import resources
 
 
 def duplicate_effect(events: Sequence[Event], expectation: Expectation) -> Finding:
@@ -81,9 +82,10 @@ def overreach(events: Sequence[Event], expectation: Expectation) -> Finding:
     for event in events:
         if event.kind != "apply":
             continue
-        step, verb, path = event.data["step"], event.data["op"], event.data["args"].get("path")
-        if Scope(verb, Effect(event.data["effect"]), str(path or verb)) not in expectation.scope:
-            return violated(f"{step}: {verb} on {path} is outside the run's scope", event)
+        step, verb, effect = event.data["step"], event.data["op"], Effect(event.data["effect"])
+        for path in resources(verb, event.data["args"]):
+            if Scope(verb, effect, path) not in expectation.scope:
+                return violated(f"{step}: {verb} on {path} is outside the run's scope", event)
         call = late.get((event.run, event.data["incarnation"], event.data["seq"]))
         if ended and call:
             return violated(f"{step} was begun after its token had ended", ended, call, event)

@@ -82,8 +82,11 @@ class GatewayGuardian:
     def revoke(self, runs: Collection[str]) -> None:
         """End what runs may do, as an operator."""
         for run in runs:
-            said = {"run": run, "by": "operator", "why": "the operator ended it"}
-            ask(self.folder, "/revoke", said)
+            ask(
+                self.folder,
+                "/revoke",
+                {"run": run, "by": "operator", "why": "the operator ended it"},
+            )
 
     def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
         """Ask how runs stand; while it is dead, it says nothing."""
