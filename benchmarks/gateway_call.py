@@ -26,7 +26,7 @@ from harness.effects import Tier
 from harness.history import History
 from harness.loop import Loop
 from harness.world import Cell, World
-from runtimes.reference.gateway.operators import WORKERS, ask
+from runtimes.reference.gateway.client import WORKERS, ask
 from runtimes.reference.gateway.peer import peer
 
 

@@ -25,7 +25,7 @@ from harness.effects import Tier
 from harness.history import History
 from harness.loop import Loop
 from harness.world import Cell, World
-from runtimes.reference.gateway.operators import OPERATORS, WORKERS
+from runtimes.reference.gateway.client import OPERATORS, WORKERS
 from runtimes.reference.gateway.peer import peer
 
 
@@ -74,7 +74,7 @@ async def one(
     for _ in range(BUSY):
         await answered.acquire()
     began_ns = time.perf_counter_ns()
-    async with operators.post("http://g/revoke", json={"run": run}) as answer:
+    async with operators.post("http://g/revoke", json={"what": run}) as answer:
         acknowledged = await answer.json()
     seen.took_ms.append((time.perf_counter_ns() - began_ns) / 1e6)
     before = {*applied(histories[run])}

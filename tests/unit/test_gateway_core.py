@@ -336,6 +336,29 @@ def test_calls_that_are_out_are_named_and_no_other_begins(tmp_path: Path) -> Non
     told(tmp_path, story)
 
 
+def test_a_child_is_revoked_while_its_call_waits(tmp_path: Path) -> None:
+    """Its parent's token is good, and the parent goes on; the child's call does not leave."""
+
+    async def story(place: Rig) -> None:
+        gateway = place.gateway
+        await place.ask(pay("one"), run="r.child")
+        busy = gateway.held["r.child"].session.busy
+        busy["two"] = first = asyncio.Event()
+        waiting = asyncio.ensure_future(place.ask(pay("two"), run="r.child"))
+        await asyncio.sleep(0)
+        assert {} == (await gateway.revoke("r.child", "anna", "enough")).in_flight
+        del busy["two"]
+        first.set()
+        with pytest.raises(BarredError) as error:
+            await waiting
+        assert Reason.WITHDRAWN is error.value.reason
+        assert Known.NOT_DONE is gateway.known("r.child", "two")
+        assert await place.ask(pay("two"))
+        assert ["one", "two"] == place.desk.ledger
+
+    told(tmp_path, story)
+
+
 @pytest.mark.parametrize("tier", [Tier.K, Tier.O])
 def test_no_attempt_after_a_revocation(tier: Tier, tmp_path: Path) -> None:
     """A lost call would be repeated under its key; not when the run was revoked meanwhile."""

@@ -23,18 +23,11 @@ from hypothesis import strategies as st
 from support.desk import CANARY, NOTE, PAY, SECRET, Desk, Rig, admission, rig
 
 from harness.loop import Loop
+from runtimes.reference.gateway.client import OPERATORS, WORKERS, OperatorError, Wire, ask
 from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.face import PROBLEM, WorkerFace
 from runtimes.reference.gateway.grant import Grant
-from runtimes.reference.gateway.operators import (
-    OPERATORS,
-    WORKERS,
-    OperatorError,
-    OperatorFace,
-    Wire,
-    ask,
-    serve,
-)
+from runtimes.reference.gateway.operators import OperatorFace, serve
 from runtimes.reference.gateway.peer import NOBODY, peer
 from runtimes.reference.gateway.strict import LARGEST
 from runtimes.reference.gateway.token import attenuate

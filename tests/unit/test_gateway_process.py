@@ -24,7 +24,7 @@ from harness.effects import Tier
 from harness.history import History
 from harness.loop import Loop
 from harness.world import Cell, World
-from runtimes.reference.gateway.operators import OPERATORS, WORKERS, Wire, ask
+from runtimes.reference.gateway.client import OPERATORS, WORKERS, Wire, ask
 from runtimes.reference.gateway.peer import peer
 
 
@@ -171,7 +171,7 @@ def test_a_revocation_outlives_a_kill(site: Site) -> None:
     with site.gateway() as process:
         site.admit()
         assert "ok" == site.send("first")["status"]
-        ask(site.folder, "/revoke", {"run": "r"})
+        ask(site.folder, "/revoke", {"what": "r"})
         process.kill()
         process.wait(PATIENCE_S)
     with site.gateway():

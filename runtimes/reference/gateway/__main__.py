@@ -28,12 +28,13 @@ from runtimes.reference.gateway.admissions import Admissions
 from runtimes.reference.gateway.approval import Approvals
 from runtimes.reference.gateway.approval_file import FileStore
 from runtimes.reference.gateway.audit import Audit
+from runtimes.reference.gateway.client import OPERATORS, WORKERS
 from runtimes.reference.gateway.clock import SystemClock, Watch
 from runtimes.reference.gateway.errors import GatewayError
 from runtimes.reference.gateway.face import WorkerFace
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.keys import Keyring
-from runtimes.reference.gateway.operators import OPERATORS, WORKERS, OperatorFace, serve
+from runtimes.reference.gateway.operators import OperatorFace, serve
 from runtimes.reference.gateway.redact import Redactor
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.upstreams.base import Upstream

@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from runtimes.reference.gateway.client import DAY_S
 from runtimes.reference.gateway.errors import GatewayError
 from runtimes.reference.gateway.grant import Bound, Grant, OneOf, Within, is_operation
 
 
-DAY_S = 86_400
 KINDS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("run", "peer"), str),
     "ttl_s": (int, float),

@@ -13,10 +13,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from runtimes.reference.gateway.admissions import DAY_S
-from runtimes.reference.gateway.errors import RefusedError
-from runtimes.reference.gateway.operators import OperatorError, ask
-from runtimes.reference.gateway.token import capability_ids
+from runtimes.reference.gateway.client import DAY_S, OperatorError, ask
 
 
 REFUSED = 1
@@ -65,18 +62,10 @@ def revoke(what: str, folder: Path, by: str, why: str) -> None:
     It counts from the next call on.  A run may act again once it is admitted again; a token
     never.  Calls that were out by then are named: they may still be done.
     """
-    name = "token" if _is_token(what) else "run"
-    done = ask(folder, "/revoke", {name: what, "by": by, "why": why})
+    done = ask(folder, "/revoke", {"what": what, "by": by, "why": why})
     click.echo(f"{done['run']}: {len(done['revoked'])} capabilities ended")
     for run, slots in done["in_flight"].items():
         click.echo(f"out, and may still be done: {run}: {', '.join(slots)}")
-
-
-def _is_token(text: str) -> bool:
-    try:
-        return bool(capability_ids(text))
-    except RefusedError:
-        return False
 
 
 @gateway.group()

@@ -15,8 +15,8 @@ from harness.effects import Tier
 from harness.guardian import Scope, Standing
 from harness.process import Address, Exit, Process, Runner, WorkerSpec
 from runtimes.reference.gateway.admissions import Admission
+from runtimes.reference.gateway.client import WORKERS, ask
 from runtimes.reference.gateway.grant import Grant
-from runtimes.reference.gateway.operators import WORKERS, ask
 from runtimes.reference.gateway.peer import peer
 from runtimes.reference.upstreams.world import operation
 
@@ -80,7 +80,7 @@ class GatewayGuardian:
         ask(self.folder, "/admit", said)
 
     def revoke(self, runs: Collection[str]) -> None:
-        """End the tokens of runs, as an operator."""
+        """End what runs may do, as an operator."""
         for run in runs:
             ask(
                 self.folder,

@@ -6,36 +6,26 @@
 
 from __future__ import annotations
 
-import json
-import socket
-
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from runtimes.reference.effect_log.errors import EffectLogError
-from runtimes.reference.gateway.admissions import DAY_S, Admission
+from runtimes.reference.gateway.admissions import Admission
 from runtimes.reference.gateway.approval_file import ApprovalFileError
 from runtimes.reference.gateway.approval_state import ApprovalError
-from runtimes.reference.gateway.errors import GatewayError, UnjudgedError
+from runtimes.reference.gateway.client import DAY_S
+from runtimes.reference.gateway.errors import GatewayError, RefusedError, UnjudgedError
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.peer import peer_of
 from runtimes.reference.gateway.strict import BadRequestError, read
+from runtimes.reference.gateway.token import capability_ids
 
 
-WORKERS, OPERATORS = "workers.sock", "operators.sock"
-ASK_S = 10.0
-NOT_FOUND, REFUSED, TROUBLE = 404, 422, 503
-
-
-class OperatorError(Exception):
-    """The gateway did not do what an operator said; the message says why, and what holds."""
+REFUSED, TROUBLE = 422, 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +62,13 @@ class OperatorFace:
 
     async def _revoke(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         by, why = _by(body, peer), str(body.get("why", "") or "an operator said so")
-        if "token" in body:
-            run, ended = await self.gateway.revoke_token(str(body["token"]), by, why)
+        what = run = str(body["what"])
+        if self.gateway.admissions.knows(what):
+            ended = await self.gateway.revoke(what, by, why)
+        elif _is_token(what):
+            run, ended = await self.gateway.revoke_token(what, by, why)
         else:
-            run = str(body["run"])
-            if not self.gateway.admissions.knows(run):
-                raise web.HTTPNotFound(text=f"nobody ever admitted {run[:80]!a}")
-            ended = await self.gateway.revoke(run, by, why)
+            raise web.HTTPNotFound(text=f"nobody ever admitted {what[:80]!a}, and it is no token")
         return {"run": run, "revoked": ended.capabilities, "in_flight": ended.in_flight}
 
     async def _decide(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
@@ -113,6 +103,13 @@ class OperatorFace:
         return web.Response(body=self.gateway.metrics.text(), headers={"Content-Type": kind})
 
 
+def _is_token(text: str) -> bool:
+    try:
+        return bool(capability_ids(text))
+    except RefusedError:
+        return False
+
+
 def _by(body: Any, peer: str) -> str:  # noqa: ANN401 - JSON
     """Return who says it: the name that is given, and the one that the kernel has."""
     name = str(body.get("by", ""))
@@ -138,42 +135,6 @@ def _said(
         return web.json_response(done)
 
     return handler
-
-
-class Wire(HTTPConnection):
-    """HTTP on a Unix socket."""
-
-    def __init__(self, path: Path, patience_s: float) -> None:
-        """Prepare; nothing is opened yet."""
-        super().__init__("gateway", timeout=patience_s)
-        self._path, self._patience_s = path, patience_s
-
-    def connect(self) -> None:
-        """Open the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self._patience_s)
-        self.sock.connect(str(self._path))
-
-
-def ask(folder: Path, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-    """Say something to the gateway of a folder, and return what it answers.
-
-    Raises:
-        OperatorError: it refuses, or nobody answers there.
-
-    """
-    try:
-        with closing(Wire(folder / OPERATORS, ASK_S)) as wire:
-            wire.request("GET" if body is None else "POST", path, json.dumps(body))
-            answer = wire.getresponse()
-            text = answer.read().decode()
-    except (OSError, HTTPException) as error:
-        msg = f"no gateway answers in {folder}: {error}; is it running there?"
-        raise OperatorError(msg) from error
-    if answer.status != HTTPStatus.OK:
-        msg = f"the gateway says {answer.status}: {text}"
-        raise OperatorError(msg)
-    return text if path == "/metrics" else json.loads(text)
 
 
 async def serve(app: web.Application, path: Path, drain_s: float) -> web.AppRunner:
