@@ -5,7 +5,8 @@ an answer (``rejected``), because that is what its program branches on; what can
 503, and its engine tries again.  Who is admitted as one that can plan anew is told ``replan`` where
 its plan does not hold, and ``escalated`` where a human must say.
 
-For operators: ``POST /admit`` (a list of admissions), ``POST /status`` and ``POST /revoke``.
+For operators: ``POST /admit`` (a list of admissions), ``POST /status`` and ``POST /explain`` (lists
+of runs) and ``POST /revoke``.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ class OperatorFace:
             [
                 web.post("/admit", self._admit),
                 web.post("/status", self._status),
+                web.post("/explain", self._explain),
                 web.post("/revoke", self._revoke),
             ]
         )
@@ -143,6 +145,13 @@ class OperatorFace:
         return web.json_response(
             {run: {"status": status, "why": why} for run, (status, why) in found.items()}
         )
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        runs = [str(run) for run in await _list(request)]
+        try:
+            return web.json_response({run: self.gateway.explain(run) for run in runs})
+        except EffectLogError as error:
+            raise web.HTTPServiceUnavailable(text=f"{type(error).__name__}: {error}") from error
 
     async def _revoke(self, request: web.Request) -> web.Response:
         body: Mapping[str, Any] = await request.json()

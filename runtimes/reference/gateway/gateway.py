@@ -15,10 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.effects import Json
 from runtimes.reference.effect_log.errors import DoubtError, FencedError
 from runtimes.reference.effect_log.facts import Facts, Standing
 from runtimes.reference.effect_log.log import EffectLog
+from runtimes.reference.effect_log.reading import recover
 from runtimes.reference.effect_log.records import Revoke
+from runtimes.reference.explain import document
 from runtimes.reference.gateway.admissions import Admission, Admissions
 from runtimes.reference.gateway.clean import CleanUpstream
 from runtimes.reference.gateway.clock import Watch
@@ -184,6 +187,17 @@ class Gateway:
             return terminal.status, terminal.why
         why = held.stopped or _unknown(held.session.facts)
         return ("escalated", why) if why else ("", "")
+
+    def explain(self, run: str) -> dict[str, Json]:
+        """Return what an operator is told of a run; nothing is taken over or changed by it.
+
+        Raises:
+            EffectLogError: its log cannot be believed.
+
+        """
+        held, log = self.held.get(run), self.log
+        facts = held.session.facts if held else recover(log.store, log.anchor, run).facts
+        return document(run, facts, self.clock.now_ms())
 
     def key_of(self, effect_id: str) -> str:
         """Return the idempotency key of an effect."""

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from harness.deadline import Deadline
-from harness.effects import Tier
+from harness.effects import Json, Tier
 from harness.guardian import Scope, Standing
 from harness.process import Address, Exit, Process, Runner, WorkerSpec
 from runtimes.reference.gateway.admissions import Admission
@@ -87,7 +88,14 @@ class GatewayGuardian:
         found = self._post("/status", [*runs])
         return {run: Standing(one["status"], one["why"]) for run, one in found.items()}
 
-    def _post(self, path: str, body: object) -> dict[str, dict[str, str]]:
+    def explain(self, runs: Collection[str]) -> Mapping[str, Mapping[str, Json]]:
+        """Ask what is true of runs; while it is dead, or its log is damaged, it says nothing."""
+        try:
+            return self._post("/explain", [*runs]) if self.service.alive() else {}
+        except httpx.HTTPError:
+            return {}
+
+    def _post(self, path: str, body: object) -> dict[str, dict[str, Any]]:
         transport = httpx.HTTPTransport(uds=str(self.folder / OPERATORS))
         with httpx.Client(transport=transport, base_url="http://gateway", timeout=ASK_S) as http:
             answer = http.post(path, json=body)
