@@ -15,6 +15,8 @@ from reports.words import count, listed
 
 
 SIGNS = {"done": "✓", "not done": "∅", "in doubt": "?", "unknown": "?"}
+LAST = 3
+"""How many calls before the death its picture shows."""
 SHOWN = 3
 """How many steps a sentence names."""
 
@@ -60,6 +62,17 @@ def moment(events: Sequence[Event]) -> int:
     """Return the place of the blow in a history; its length if there was none."""
     places = (place for place, event in enumerate(events) if event.kind == "fault")
     return next(places, len(events))
+
+
+def around(events: Sequence[Event]) -> list[Event]:
+    """Return what a picture of a death needs: the last calls before it, and all that followed."""
+    place = moment(events)
+    calls = [at for at, event in enumerate(events[:place]) if event.kind == "call"]
+    start = calls[-LAST] if len(calls) > LAST else 0
+    frame = {"trial", "spawn", "attached"}
+    kept = [e for e in events[:start] if e.kind in frame]
+    kept += [e for e in events[start:] if e.kind not in {"journal", "scan", "world"}]
+    return [e for e in kept if e.kind != "probe" or e.data.get("ask") == "asked"]
 
 
 def explained(events: Sequence[Event]) -> Event | None:
@@ -137,9 +150,9 @@ def _seen(events: Sequence[Event], guard: str) -> Answers:
             "It names no run and has no end: nobody can tell what may still act, or stop it.",
         ],
         [
-            f"Safe: not to do {listed(lost)} again, but no record says so."
+            f"Safe: not to do {listed(lost)} again, but no record says that it was done."
             if lost
-            else "Safe: to go on after the last step, but no record says which that is.",
+            else "Safe: to go on where its answers end.",
             went_on(events),
         ],
     )

@@ -19,9 +19,9 @@ from reports.timeline import clip
 from reports.words import count
 
 
-LEFT, RIGHT, HEAD = 74.0, 62.0, 82.0
-COLUMN, LANE = 34.0, 30.0
-SIZE = 15.0
+LEFT, RIGHT, HEAD = 70.0, 54.0, 96.0
+COLUMN, LANE = 27.0, 28.0
+SIZE = 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Step:
 
 
 def named(event: Event) -> str:
-    """Return the step of an event; a child's begins with the child's own name."""
-    child = event.run.partition(".")[2]
+    """Return the step of an event; a child's begins with the last part of the child's name."""
+    child = event.run.partition(".")[2].rpartition(".")[2]
     return f"{child}.{event.data['step']}" if child else str(event.data["step"])
 
 
@@ -176,5 +176,7 @@ def _world(events: Sequence[Event], columns: dict[str, float], y: float) -> Mark
         elif times:
             kind = "twice" if step.effect.once else "again"
             middle = {"text_anchor": "middle", "class_": kind}
-            parts.append(tag("text", f"{times}\N{MULTIPLICATION SIGN}", title, x=x, y=y + 5, **middle))
+            parts.append(
+                tag("text", f"{times}\N{MULTIPLICATION SIGN}", title, x=x, y=y + 5, **middle)
+            )
     return join(parts)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from harness.effects import Guard
 from harness.history import Event, read, split
 from harness.store import Store
-from reports.deaths import Answers, answers, death
+from reports.deaths import Answers, answers, around, death
 from reports.figures import SINGLE
 from reports.matrix import put
 from reports.pages import render
@@ -58,6 +58,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one side fared; ``key`` is the state that colours it, ``total`` says of how many."""
+
+    key: str
+    text: str
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """One case: the death that tells most, and how each runtime fared."""
 
@@ -66,32 +75,26 @@ class Story:
     lines: Sequence[Line]
 
     @property
-    def text(self) -> str:
-        """Return it in a sentence."""
-        told = []
-        for name, after in (("Before", False), ("Behind the gateway", True)):
+    def verdicts(self) -> list[Verdict]:
+        """Return how runtimes fared without a gateway and behind one, as far as there are any."""
+        found = []
+        for name, after in (("Without a gateway", False), ("Behind a gateway", True)):
             own = [
                 (x.column["runtime"], s) for x in self.lines for s in x.sides if s.after is after
             ]
-            if not own:
-                continue
             who = list(dict.fromkeys(runtime for runtime, side in own if side.again))
-            harm = (
-                f"{listed(who)} did again what cannot be undone"
-                if who
-                else "nothing was done twice"
-            )
-            asked = list(dict.fromkeys(r for r, s in own if s.row["end"] == "escalated"))
-            more = f", {listed(asked)} asked a human" if asked else ""
-            total = len({runtime for runtime, _ in own})
-            told.append(f"{name}, of {count(total, 'runtime')}: {harm}{more}.")
-        return " ".join(told)
+            asked = list(dict.fromkeys(r for r, side in own if side.row["end"] == "escalated"))
+            text = f"{listed(who)} did again what harms" if who else "nothing was done twice"
+            text += f"; {listed(asked)} asked a human" if asked else ""
+            total = count(len({runtime for runtime, _ in own}), "runtime")
+            if own:
+                found.append(Verdict("predicted" if who else "clean", f"{name}: {text}.", total))
+        return found
 
     @property
-    def harm(self) -> bool:
-        """Say whether anything was done twice behind a gateway, or anywhere if there is none."""
-        sides = [side for line in self.lines for side in line.sides]
-        return any(side.again for side in [s for s in sides if s.after] or sides)
+    def both(self) -> bool:
+        """Say whether there is a before and an after."""
+        return len({side.after for line in self.lines for side in line.sides}) > 1
 
 
 def stories(sheet: Sheet, pages: Mapping[str, str]) -> list[Story]:
@@ -107,7 +110,7 @@ def stories(sheet: Sheet, pages: Mapping[str, str]) -> list[Story]:
         lines = [line for line in _lines(sheet, pages, case, schedule, rows) if line.sides]
         if lines:
             found.append(Story(case, schedule, lines))
-    return found
+    return sorted(found, key=lambda story: not story.both)
 
 
 def _death(sheet: Sheet, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -158,7 +161,7 @@ def _side(sheet: Sheet, pages: Mapping[str, str], row: Mapping[str, Any]) -> Sid
         if verdict["outcome"] == "violated"
         for index in verdict["witness"]
     ]
-    picture, _, _ = timeline(events, witness)
+    picture, _, _ = timeline(around(events), witness)
     single = row["mode"] in SINGLE
     return Side(
         guard=row["guard"],
@@ -195,7 +198,9 @@ def write(sheet: Sheet, pages: Mapping[str, str]) -> list[Path]:
     found = stories(sheet, pages)
     if not found:
         return []
-    text = render(
-        "story.html", title="Bakeoff: before and after", home="report.html", stories=found
+    both = any(story.both for story in found)
+    title = (
+        "one death, before and after a gateway" if both else "one death, and what is known of it"
     )
+    text = render("story.html", title=title, home="report.html", stories=found)
     return [put(sheet.path / PAGE, text)]

@@ -18,7 +18,7 @@ from reports.svg import join, picture, seconds, tag
 
 RIGHT, LABEL = 110.0, 17
 TICK = 74.0
-SHOWN = {"submit", "gate", "event", "undo", "bystander"}
+SHOWN = {"submit", "gate", "event", "explained", "undo", "bystander"}
 
 
 def clip(text: str, limit: int = LABEL) -> str:
