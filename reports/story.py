@@ -47,6 +47,16 @@ class Side:
         """Say whether a gateway stood before the world."""
         return self.guard == Guard.GATEWAY
 
+    @property
+    def fate(self) -> str:
+        """Return in a word how it ended, the worst first."""
+        outcome = str(self.row["outcome"])
+        if outcome == "unknown":
+            return outcome
+        if self.again:
+            return "twice"
+        return outcome if outcome == "violated" else str(self.row["end"])
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -82,19 +92,27 @@ class Story:
             own = [
                 (x.column["runtime"], s) for x in self.lines for s in x.sides if s.after is after
             ]
-            who = list(dict.fromkeys(runtime for runtime, side in own if side.again))
-            asked = list(dict.fromkeys(r for r, side in own if side.row["end"] == "escalated"))
-            text = f"{listed(who)} did again what harms" if who else "nothing was done twice"
-            text += f"; {listed(asked)} asked a human" if asked else ""
-            total = count(len({runtime for runtime, _ in own}), "runtime")
             if own:
-                found.append(Verdict("predicted" if who else "clean", f"{name}: {text}.", total))
+                found.append(_fared(name, own))
         return found
 
     @property
     def both(self) -> bool:
         """Say whether there is a before and an after."""
         return len({side.after for line in self.lines for side in line.sides}) > 1
+
+
+def _fared(name: str, own: Sequence[tuple[str, Side]]) -> Verdict:
+    fates = ("twice", "violated", "escalated", "unknown")
+    twice, other, asked, unsure = (
+        list(dict.fromkeys(runtime for runtime, side in own if side.fate == fate)) for fate in fates
+    )
+    text = f"{listed(twice)} did again what harms" if twice else "nothing was done twice"
+    text += f"; {listed(other)} went wrong otherwise" if other else ""
+    text += f"; {listed(asked)} asked a human" if asked else ""
+    text += f"; of {listed(unsure)} nothing is known" if unsure else ""
+    key = "predicted" if twice or other else "unknown" if unsure else "clean"
+    return Verdict(key, f"{name}: {text}.", count(len({runtime for runtime, _ in own}), "runtime"))
 
 
 def stories(sheet: Sheet, pages: Mapping[str, str]) -> list[Story]:
