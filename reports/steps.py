@@ -19,7 +19,7 @@ from reports.timeline import clip
 from reports.words import count
 
 
-LEFT, RIGHT, HEAD = 70.0, 54.0, 96.0
+LEFT, RIGHT, HEAD = 70.0, 54.0, 104.0
 COLUMN, LANE = 27.0, 28.0
 SIZE = 14.0
 
