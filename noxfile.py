@@ -72,7 +72,8 @@ def bench(session: nox.Session) -> None:
     session.install("-e", EVERYTHING)
     session.run("python", "benchmarks/held.py")
     session.run("python", "benchmarks/effect_log.py")
-    session.run("python", "benchmarks/gateway_check.py")
+    for script in ("gateway_check", "gateway_call", "gateway_revoke"):
+        session.run("python", f"benchmarks/{script}.py")
     session.run("python", "benchmarks/sweeps.py", *session.posargs)
 
 

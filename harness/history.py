@@ -28,6 +28,7 @@ backlog     further runs were queued: size
 gate        whether a run stood where it should when the fault came: ok, why
 event       an event was sent to a run
 view        what the runtime says of a run
+explained   what the gateway tells an operator of a run: true, authority, next
 journal     the runtime's own record of a run
 bystander   how a healthy run of the second worker fared: name, outcome, why
 scan        where secrets were looked for, and what was found

@@ -42,6 +42,10 @@ WATCH_S = 0.8
 """How long a woken zombie must be silent to count as done."""
 WAIT_SCALE = 3.0
 """How much longer waits last for runs whose fault comes while they wait."""
+EXPLAINED = 64
+"""Of how many runs a gateway is asked at once what is true of them."""
+ANSWERED_S = 2.0
+"""How long a gateway has to write down the answer that was let go."""
 STILL_S = 15.0
 """How long the runtime must say that nothing moves a run before it is taken at its word."""
 
@@ -286,6 +290,25 @@ class Trial:
         for run in scene.runs:
             self.sight.note(run)
 
+    def explain(self, most_s: float = 0.0) -> None:
+        """Note what who guards the runs tells an operator of them; a dead one tells nothing.
+
+        A call that was just answered may not be written down yet: it is asked again for ``most_s``.
+        """
+        scene = self.scene
+        if scene.guardian is None or len(scene.runs) > EXPLAINED:
+            return
+        guardian, found = scene.guardian, dict[str, Mapping[str, Json]]()
+
+        def settled() -> bool:
+            found.update(guardian.explain(scene.runs))
+            return not any(told["unresolved"] for told in found.values())
+
+        with contextlib.suppress(DeadlineError):
+            wait_until(settled, Deadline.after(most_s), "answers are written down", poll_s=0.1)
+        for run, told in found.items():
+            scene.history.append("explained", run, **told)
+
     def listed(self, runs: Sequence[str]) -> None:
         """Wait until the runtime knows runs: it may list one some time after it has begun it.
 
@@ -304,6 +327,7 @@ class Trial:
     def collect(self) -> None:
         """Gather the last evidence: views, journals, worlds, and where the secret stands."""
         scene, sight = self.scene, self.sight
+        self.explain()
         for run in [*scene.runs, *scene.bystanders, *scene.queued]:
             if not sight.ended(run):
                 sight.note(run)
@@ -405,6 +429,7 @@ class Trial:
             # The caller is the gateway, and no victim: it has its answer before anything heals.
             scene.release("reply")
         self.meanwhile()
+        self.explain(0.0 if scene.fault.keeps else ANSWERED_S)
         scene.fault.heal(scene)
         for server in scene.servers:
             server.ready(Deadline.after(READY_S))

@@ -185,8 +185,8 @@ def settings(sheet: Sheet) -> list[dict[str, Any]]:
     ]
 
 
-def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
-    """Write the page."""
+def write(sheet: Sheet, pages: Mapping[str, str], *, story: bool = False) -> Path:
+    """Write the page; ``story`` says that there is one to lead to."""
     cells = [*sheet.measured, *sheet.golden]
     facts, found = sheet.facts, situations(sheet)
     text = render(
@@ -216,6 +216,7 @@ def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
         faults=faults(),
         no_fault=NO_FAULT,
         listed=LISTED,
+        story=story,
         load=(sheet.path / "load.json").is_file(),
         title=re.sub(r"\s+", " ", f"Bakeoff {sheet.path.name}"),
     )

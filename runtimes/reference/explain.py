@@ -74,8 +74,9 @@ def next_branch(facts: Facts, now_ms: int) -> Iterator[Line]:
             yield Line("human", slot, "say whether it was done: `bakeoff effects resolve`")
         elif tried.standing is Standing.NOT_DONE and tried.completion is None:
             yield Line("do", slot, "it was not done; it is tried again, under the same key")
+    undone = [one for one in facts.effects.values() if one.standing is not Standing.DONE]
     for seq, read in facts.reads.values():
-        if any(seq in tried.intent.premises for tried in facts.effects.values()):
+        if any(seq in tried.intent.premises for tried in undone):
             text = f"{read.resource} is looked at again: a plan rests on its version {read.version}"
             yield Line("premise", read.slot, text)
     if facts.terminal:
@@ -116,6 +117,7 @@ def document(run: str, facts: Facts, now_ms: int) -> dict[str, Json]:
         "run": run,
         "epoch": facts.epoch,
         "plan": facts.plan_epoch,
+        "unresolved": [*facts.unresolved],
         "true": listed(true(facts)),
         "authority": listed(authority(facts, now_ms)),
         "next": listed(next_branch(facts, now_ms)),

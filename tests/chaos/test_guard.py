@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +13,8 @@ from support.sweeps import sweep, target
 
 from harness import sweep as sweeping
 from harness.guardian import guarding
+from harness.history import read
+from harness.schedule import Point
 
 
 CASE = "migration[V]"
@@ -85,6 +89,25 @@ def test_the_gateway_itself_is_killed(tier, tmp_path):
     assert asked == ASKED[tier]
 
 
+def test_a_gateway_explains_a_dead_run(tmp_path):
+    """Asked before anybody comes after the worker, it knows all that was done, and that it was."""
+    row = dataclasses.replace(
+        target(CASE, "kill(worker)", guard="gateway"), points=(Point("notify", "after_effect"),)
+    )
+    sweep(runtime("checkpoint"), tmp_path, row, confirm=False)
+    (file,) = tmp_path.glob("2*/trials/checkpoint/*/kill_worker/alone-*/history.jsonl")
+    events = read(file)
+
+    meanwhile, end = [event for event in events if event.kind == "explained"]
+    fault = next(event.index for event in events if event.kind == "fault")
+    heir = [event.index for event in events if event.kind == "spawn"][-1]
+    assert fault < meanwhile.index < heir < end.index
+    assert [] == meanwhile.data["unresolved"]
+    assert ("done", "notify") in [(one["kind"], one["slot"]) for one in meanwhile.data["true"]]
+    assert ["go on"] == [one["kind"] for one in meanwhile.data["next"]]
+    assert "capability" in {one["kind"] for one in meanwhile.data["authority"]}
+
+
 def test_a_guard_that_guards_nothing_is_seen(tmp_path, monkeypatch):
     """A gateway that lets everything through contradicts the model, and is convicted."""
 
@@ -99,6 +122,10 @@ def test_a_guard_that_guards_nothing_is_seen(tmp_path, monkeypatch):
 
         def standings(self, runs):
             """Know of none."""
+            return dict.fromkeys([], runs)
+
+        def explain(self, runs):
+            """Say nothing."""
             return dict.fromkeys([], runs)
 
     real = guarding("gateway")

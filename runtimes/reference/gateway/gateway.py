@@ -36,6 +36,7 @@ from runtimes.reference.effect_log.reading import recover
 from runtimes.reference.effect_log.records import Approval as Level
 from runtimes.reference.effect_log.records import Revoke
 from runtimes.reference.effect_log.store import Store
+from runtimes.reference.explain import document
 from runtimes.reference.gateway.admissions import Admission, AdmissionError, Admissions
 from runtimes.reference.gateway.approval import Approvals
 from runtimes.reference.gateway.approval_file import ApprovalFileError
@@ -489,6 +490,17 @@ class Gateway:
         if why := self.admissions.withdrawn(run) or (held.stopped if held else ""):
             return "escalated", why
         return "", ""
+
+    def explain(self, run: str) -> dict[str, Json]:
+        """Return what an operator is told of a run; nothing is taken over or changed by it.
+
+        Raises:
+            EffectLogError: its log cannot be believed.
+
+        """
+        held, log = self.held.get(run), self.log
+        facts = held.session.facts if held else recover(log.store, log.anchor, run).facts
+        return document(run, facts, self.clock.now_ms())
 
     def key_of(self, effect_id: str) -> str:
         """Return the idempotency key of an effect."""

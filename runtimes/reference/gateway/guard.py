@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.deadline import Deadline
-from harness.effects import Tier
+from harness.effects import Json, Tier
 from harness.guardian import Scope, Standing
 from harness.process import Address, Exit, Process, Runner, WorkerSpec
 from runtimes.reference.gateway.admissions import Admission
-from runtimes.reference.gateway.client import WORKERS, ask
+from runtimes.reference.gateway.client import WORKERS, OperatorError, ask
 from runtimes.reference.gateway.grant import Grant
 from runtimes.reference.gateway.peer import peer
 from runtimes.reference.upstreams.world import operation
@@ -85,7 +85,7 @@ class GatewayGuardian:
             ask(
                 self.folder,
                 "/revoke",
-                {"run": run, "by": "operator", "why": "the operator ended it"},
+                {"what": run, "by": "operator", "why": "the operator ended it"},
             )
 
     def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
@@ -94,6 +94,13 @@ class GatewayGuardian:
             return {}
         found = ask(self.folder, "/status", [*runs])
         return {run: Standing(one["status"], one["why"]) for run, one in found.items()}
+
+    def explain(self, runs: Collection[str]) -> Mapping[str, Mapping[str, Json]]:
+        """Ask what is true of runs; while it is dead, or its log is damaged, it says nothing."""
+        try:
+            return ask(self.folder, "/explain", [*runs]) if self.service.alive() else {}
+        except OperatorError:
+            return {}
 
 
 def _grants(scope: Collection[Scope]) -> tuple[Grant, ...]:

@@ -1,7 +1,7 @@
 """What the operator of a gateway may ask and say, on a socket of its own.
 
-``POST /admit`` (a list of admissions), ``/status`` (a list of runs), ``/revoke``, ``/decide``,
-``/rotate``, ``/retire``; ``GET /approvals``, ``/metrics``.
+``POST /admit`` (a list of admissions), ``/status`` and ``/explain`` (lists of runs), ``/revoke``,
+``/decide``, ``/rotate``, ``/retire``; ``GET /approvals``, ``/metrics``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class OperatorFace:
         handlers = {
             "/admit": self._admit,
             "/status": self._status,
+            "/explain": self._explain,
             "/revoke": self._revoke,
             "/decide": self._decide,
             "/rotate": self._rotate,
@@ -59,6 +60,13 @@ class OperatorFace:
         del peer
         found = {str(run): self.gateway.status(str(run)) for run in body}
         return {run: {"status": status, "why": why} for run, (status, why) in found.items()}
+
+    async def _explain(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
+        del peer
+        try:
+            return {str(run): self.gateway.explain(str(run)) for run in body}
+        except EffectLogError as error:
+            raise web.HTTPServiceUnavailable(text=f"{type(error).__name__}: {error}") from error
 
     async def _revoke(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         by, why = _by(body, peer), str(body.get("why", "") or "an operator said so")
