@@ -21,6 +21,7 @@ from harness.program import (
     Body,
     Command,
     Emit,
+    FailedError,
     Invoke,
     One,
     ProgramError,
@@ -165,11 +166,13 @@ async def work(
         try:
             output = await play(body, arg, SessionOps(session, told))
         except DriftError as drift:
-            told("re-plan", {"status": "drift", "value": str(drift)})
+            told("new plan", {"status": str(drift)})
             await session.replan(drift)
         except EscalatedError as error:
-            told("escalated", {"status": "escalated", "value": str(error)})
+            told("escalated", {"status": str(error)})
             break
+        except FailedError as error:
+            await session.end("failed", why=str(error))
         else:
             await session.end("completed", output)
     return session

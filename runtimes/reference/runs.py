@@ -23,18 +23,19 @@ import click
 
 from harness.effects import Json
 from harness.load import LoadError, load, resolve
-from harness.program import FailedError, ProgramError
+from harness.program import ProgramError
 from runtimes.reference.agent import work
 from runtimes.reference.commands import AS_JSON, LOG_FOLDER, of, opened
 from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.effect_log.facts import Facts, Standing
-from runtimes.reference.effect_log.folder import effect_log
+from runtimes.reference.effect_log.folder import LOG, effect_log
 from runtimes.reference.effect_log.log import wall_ms
 from runtimes.reference.effect_log.reading import entries, recover
 from runtimes.reference.effect_log.records import plain
-from runtimes.reference.explain import moment
+from runtimes.reference.explain import Line, moment, next_branch
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.resume.errors import PlanError, ResumeError
+from runtimes.reference.resume.remedy import Move
 from runtimes.reference.upstreams.base import UpstreamError
 
 
@@ -167,7 +168,18 @@ def resume(run: str, folder: Path) -> None:
         known = ", ".join(begun) or "none at all"
         msg = f"{folder} has no run {run!r} that was begun here; it has {known}"
         raise click.UsageError(msg)
+    for line in _waits(folder, run):
+        click.echo(f"{run} waits: {line.slot}: {line.text}", err=True)
     _work(folder, run, begun[run]["agent"], begun[run]["arg"])
+
+
+def _waits(folder: Path, run: str) -> list[Line]:
+    """Return what has to be waited out before anything is done, so that nobody wonders."""
+    if not (folder / LOG).is_file():
+        return []
+    with opened(folder) as (store, heads):
+        facts = recover(store, heads, run).facts
+    return [line for line in next_branch(facts, wall_ms()) if line.kind == Move.WAIT]
 
 
 def _begun(folder: Path) -> dict[str, Any]:
@@ -182,7 +194,7 @@ def _said() -> Any:  # noqa: ANN401 - a context manager's value
         yield
     except (LoadError, PlanError) as error:
         raise click.UsageError(str(error)) from error
-    except (EffectLogError, UpstreamError, ResumeError, ProgramError, FailedError) as error:
+    except (EffectLogError, UpstreamError, ResumeError, ProgramError) as error:
         click.echo(f"bakeoff: {type(error).__name__}: {error}", err=True)
         sys.exit(FAILED)
 
@@ -198,7 +210,8 @@ def _work(folder: Path, run: str, reference: str, arg: Json) -> None:
             )
             facts = session.facts
     status = status_of(facts)
-    click.echo(f"{run}: {status}")
+    why = facts.terminal.why if facts.terminal else ""
+    click.echo(f"{run}: {status}{': ' if why else ''}{why}")
     if facts.terminal and facts.terminal.output is not None:
         click.echo(json.dumps(facts.terminal.output))
     sys.exit(0 if status == "completed" else ESCALATED if status == "escalated" else FAILED)
