@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import aiohttp
@@ -57,7 +57,7 @@ def secret(folder: Path) -> bytes:
 
 async def serve(folder: Path, world: str, tier: Tier) -> None:
     """Serve until the process is ended."""
-    incarnation = os.environ.get("BAKEOFF_INCARNATION", "gateway")
+    incarnation = os.environ.setdefault("BAKEOFF_INCARNATION", f"gateway-{os.getpid()}")
     credential = os.environ.pop("BAKEOFF_CREDENTIAL", "")
     headers = {"Authorization": f"Bearer {credential}"} if credential else {}
     async with AsyncExitStack() as stack:
@@ -110,7 +110,8 @@ def main(folder: Path, world: str, tier: str) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        asyncio.run(serve(folder, world, Tier(tier)))
+        with suppress(KeyboardInterrupt):
+            asyncio.run(serve(folder, world, Tier(tier)))
     except KeysError as error:
         raise click.ClickException(str(error)) from error
 
