@@ -83,7 +83,8 @@ async def main(verb: str, order: str) -> None:
         activities=[append],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
-        print(await client.get_workflow_handle(order).result())
+        print(await client.get_workflow_handle(order).result(), flush=True)
+    os._exit(0)  # the SDK's own threads do not always survive the interpreter's end
 
 
 if __name__ == "__main__":

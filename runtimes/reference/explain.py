@@ -33,7 +33,7 @@ ROWS = {"true": 14, "authority": 8, "next": 10}
 SHORT = 12
 """Characters of a version or a capability: enough to tell two apart."""
 FOR_GOOD = "; CANNOT BE UNDONE"
-LESS = ("done", "not done")
+LESS = ("done", "not done", "revoked", "capability")
 """What a screen leaves out first."""
 
 
@@ -61,8 +61,10 @@ def authority(facts: Facts, now_ms: int) -> Iterator[Line]:
     yield Line("lease", "", f"epoch {facts.epoch} is held by {holder}; {later}")
     used = {tried.intent.capability for tried in facts.effects.values()} - {""}
     for capability in sorted(used):
-        ended = "is revoked" if capability in facts.revoked else "IS VALID until it is revoked"
-        yield Line("capability", "", f"{capability[:SHORT]} {ended}")
+        if capability in facts.revoked:
+            yield Line("revoked", "", f"capability {capability[:SHORT]}")
+        else:
+            yield Line("capability", "", f"{capability[:SHORT]} IS VALID until it is revoked")
     if not used:
         yield Line("capability", "", "none was used: who acts for it has its credentials")
     for slot, tried in facts.effects.items():
@@ -140,14 +142,15 @@ def explain(run: str, facts: Facts, now_ms: int) -> Iterator[str]:
 
 
 def _screened(lines: list[Line], rows: int) -> Iterator[str]:
-    """Yield as many lines as there are rows for; what is done is left out first, oldest first."""
+    """Yield as many lines as there are rows for; what is done goes first, the oldest before."""
     texts = [
         _wrapped(
             f"  {line.kind:<11} {line.slot + ': ' if line.slot else ''}{line.text}", " " * 14
         )
         for line in lines
     ]
-    order = sorted(range(len(lines)), key=lambda at: (lines[at].kind not in LESS, at))
+    rank = {kind: number for number, kind in enumerate(LESS)}
+    order = sorted(range(len(lines)), key=lambda at: (rank.get(lines[at].kind, len(LESS)), at))
     left_out: set[int] = set()
     while order and sum(len(texts[at]) for at in order) + bool(left_out) > rows:
         left_out.add(order.pop(0))
