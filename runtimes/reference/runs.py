@@ -13,18 +13,21 @@ import os
 import socket
 import sys
 import time
+import traceback
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from filelock import FileLock
+
 from harness.effects import Json
 from harness.load import LoadError, load, resolve
-from harness.program import ProgramError
-from runtimes.reference.agent import work
+from harness.program import Body, ProgramError
+from runtimes.reference.agent import program_hash, work
 from runtimes.reference.commands import AS_JSON, LOG_FOLDER, of, opened
 from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.effect_log.facts import Facts, Standing
@@ -35,8 +38,9 @@ from runtimes.reference.effect_log.records import plain
 from runtimes.reference.explain import Line, moment, next_branch
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.resume.errors import PlanError, ResumeError
+from runtimes.reference.resume.recovery import same_program
 from runtimes.reference.resume.remedy import Move
-from runtimes.reference.upstreams.base import UpstreamError
+from runtimes.reference.upstreams.base import Upstream, UpstreamError
 
 
 BEGUN = "runs.json"
@@ -125,7 +129,8 @@ def _line(seq: int, at_ms: int, record: object) -> str:
     kind = type(record).__name__.lower()
     place = str(data.get("slot") or data.get("why") or data.get("holder") or "")
     how = str(data.get("outcome") or data.get("verdict") or data.get("status") or "")
-    return f"{seq:>4}  {moment(at_ms)}  {kind:<11} {place} {how}".rstrip()
+    said = " ".join(word for word in (place, how) if word)
+    return f"{seq:>4}  {moment(at_ms)}  {kind:<11} {said}".rstrip()
 
 
 @runs.command()
@@ -140,19 +145,39 @@ def start(agent: str, run: str, folder: Path, arg: str) -> None:
     """
     try:
         given = json.loads(arg)
+    except ValueError as error:
+        msg = f"expected JSON for --arg, saw {arg!r}: {error}"
+        raise click.UsageError(msg) from error
+    try:
         reference = resolve("agents", f"{agent}:body" if ":" not in agent else agent)
-    except (ValueError, LoadError) as error:
+    except LoadError as error:
         raise click.UsageError(str(error)) from error
-    begun = _begun(folder)
-    if run in begun:
-        msg = f"{run} was begun already; go on with `bakeoff runs resume {run} --log {folder}`"
-        raise click.UsageError(msg)
-    folder.mkdir(parents=True, exist_ok=True)
-    begun[run] = {"agent": reference, "arg": given}
-    fresh = folder / f"{BEGUN}.new"
-    fresh.write_text(json.dumps(begun, indent=1))
-    fresh.replace(folder / BEGUN)
+    with _said():
+        _loaded(reference)
+        if (folder / LOG).is_file():
+            with opened(folder) as (store, heads):
+                same_program(run, recover(store, heads, run).facts, program_hash(reference))
+    _begin(folder, run, reference, given)
     _work(folder, run, reference, given)
+
+
+def _begin(folder: Path, run: str, reference: str, arg: Json) -> None:
+    """Keep which file began a run.
+
+    Raises:
+        UsageError: it was begun already.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{BEGUN}.lock"):
+        begun = _begun(folder)
+        if run in begun:
+            msg = f"{run} was begun already; go on with `bakeoff runs resume {run} --log {folder}`"
+            raise click.UsageError(msg)
+        begun[run] = {"agent": reference, "arg": arg}
+        fresh = folder / f"{BEGUN}.new"
+        fresh.write_text(json.dumps(begun, indent=1))
+        fresh.replace(folder / BEGUN)
 
 
 @runs.command()
@@ -192,21 +217,37 @@ def _said() -> Any:  # noqa: ANN401 - a context manager's value
     """Say in one line what keeps a run from going on."""
     try:
         yield
+    except click.ClickException:
+        raise
     except (LoadError, PlanError) as error:
         raise click.UsageError(str(error)) from error
     except (EffectLogError, UpstreamError, ResumeError, ProgramError) as error:
         click.echo(f"bakeoff: {type(error).__name__}: {error}", err=True)
         sys.exit(FAILED)
+    except Exception:  # noqa: BLE001 - whatever a stranger's program does; the log has what is done
+        traceback.print_exc()
+        sys.exit(FAILED)
+
+
+def _loaded(reference: str) -> tuple[Body, Callable[[], Upstream]]:
+    """Return the program of an agent and what connects it.
+
+    Raises:
+        LoadError: the file is no agent.
+
+    """
+    place = reference.rpartition(":")[0]
+    return load(reference, "body"), load(f"{place}:upstream", "upstream")
 
 
 def _work(folder: Path, run: str, reference: str, arg: Json) -> None:
-    place = reference.rpartition(":")[0]
     actor = f"{socket.gethostname()}:{os.getpid()}"
     with _said():
-        body, connect = load(reference, "body"), load(f"{place}:upstream", "upstream")
+        body, connect = _loaded(reference)
+        upstream = connect()
         with effect_log(folder, actor) as log:
             session = asyncio.run(
-                work(log, run, connect(), body, arg, WallClock(), program=reference, told=_tell)
+                work(log, run, upstream, body, arg, WallClock(), program=reference, told=_tell)
             )
             facts = session.facts
     status = status_of(facts)
