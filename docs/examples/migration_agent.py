@@ -55,7 +55,8 @@ async def body(arg: Any) -> Any:
         await step("verify_orders", COUNT["new_orders"], {"path": "db/new_orders", "shop": shop}),
     )
     if [each.value["rows"] for each in copied] != [users.value["rows"], orders.value["rows"]]:
-        raise FailedError(f"{shop}: not all was copied")
+        msg = f"{shop}: not all was copied"
+        raise FailedError(msg)
     await step("clear_orders", CLEAR["orders"], {"path": "db/old_orders", "shop": shop})
     await step("clear_users", CLEAR["users"], {"path": "db/old_users", "shop": shop})
     text = f"{shop} has moved to {NEW}"
@@ -144,9 +145,7 @@ def servers() -> dict[str, Any]:
 def database(at: dict[str, Any]) -> Sql:
     """Return the connector of the database."""
     where, credential = _way(at)
-    return Sql(
-        where, at["database"], credential, statements=_statements(), rows={}, tls=False
-    )
+    return Sql(where, at["database"], credential, statements=_statements(), rows={}, tls=False)
 
 
 def upstream() -> Near:

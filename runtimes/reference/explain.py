@@ -144,9 +144,7 @@ def explain(run: str, facts: Facts, now_ms: int) -> Iterator[str]:
 def _screened(lines: list[Line], rows: int) -> Iterator[str]:
     """Yield as many lines as there are rows for; what is done goes first, the oldest before."""
     texts = [
-        _wrapped(
-            f"  {line.kind:<11} {line.slot + ': ' if line.slot else ''}{line.text}", " " * 14
-        )
+        _wrapped(f"  {line.kind:<11} {line.slot + ': ' if line.slot else ''}{line.text}", " " * 14)
         for line in lines
     ]
     rank = {kind: number for number, kind in enumerate(LESS)}

@@ -155,7 +155,9 @@ def test_a_killed_migration_is_resumed(home: Home) -> None:
 
 @pytest.mark.engine
 @pytest.mark.xdist_group("temporal")
-@pytest.mark.skipif(locate(engines()["temporal"]) is None, reason="run: bakeoff engines install temporal")
+@pytest.mark.skipif(
+    locate(engines()["temporal"]) is None, reason="run: bakeoff engines install temporal"
+)
 def test_an_engine_is_put_behind_the_gateway(home: Home) -> None:
     """By one address: what was done twice is done once, and what was not granted is refused."""
     walked(ROOT / "docs" / "gateway.md", home)

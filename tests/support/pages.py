@@ -13,7 +13,9 @@ BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]+?) -->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-MARK = re.compile(r"(?P<kind>file|run|seen|not run|walk|beside|prints|part of): (?P<name>.+?)(?: exit (?P<code>\d+))?")
+MARK = re.compile(
+    r"(?P<kind>file|run|seen|not run|walk|beside|prints|part of): (?P<name>.+?)(?: exit (?P<code>\d+))?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,7 @@ def facts(*records: Record) -> Facts:
     found = Facts()
     for seq, record in enumerate((LEASE, *records), start=1):
         found.add(
-            Entry(
-                run="r1", seq=seq, epoch=1, actor="a", wall_ms=NOW_MS, mono_ns=seq, record=record
-            )
+            Entry(run="r1", seq=seq, epoch=1, actor="a", wall_ms=NOW_MS, mono_ns=seq, record=record)
         )
     return found
 
@@ -117,8 +115,10 @@ def test_who_may_act() -> None:
         (
             "lease",
             "",
-            "epoch 1 is held by gateway-1; older ones can write no more, "
-            "and a resume shuts this one out",
+            (
+                "epoch 1 is held by gateway-1; older ones can write no more, "
+                "and a resume shuts this one out"
+            ),
         ),
         ("capability", "", "none was used: who acts for it has its credentials"),
         ("on its way", "notify", "its call may arrive for another 40 s"),
@@ -149,14 +149,18 @@ def test_capabilities_are_told_apart() -> None:
         (
             CUT,
             "compare",
-            "its target is looked at. As it was: it is called. As it should be: it is done. "
-            "Otherwise: a new plan.",
+            (
+                "its target is looked at. As it was: it is called. As it should be: it is done. "
+                "Otherwise: a new plan."
+            ),
         ),
         (
             intent("grow", tier=Tier.V, expect="v3"),
             "compare",
-            "its target is looked at. As it was: it is called. As it should be: it is done. "
-            "Otherwise: a human must say.",
+            (
+                "its target is looked at. As it was: it is called. As it should be: it is done. "
+                "Otherwise: a human must say."
+            ),
         ),
         (
             intent("order", tier=Tier.Q),
@@ -166,14 +170,18 @@ def test_capabilities_are_told_apart() -> None:
         (
             MAIL,
             "escalate",
-            "a human must say whether it was done, and nothing calls it again, because its "
-            "provider cannot say whether it was carried out",
+            (
+                "a human must say whether it was done, and nothing calls it again, because its "
+                "provider cannot say whether it was carried out"
+            ),
         ),
         (
             intent("order", tier=Tier.Q, deadline_ms=NOW_MS + 40_000),
             "wait",
-            "in 40 s, when no call can arrive any more, its provider is asked whether it was done, "
-            "because its provider can be asked",
+            (
+                "in 40 s, when no call can arrive any more, its provider is asked whether it was done, "
+                "because its provider can be asked"
+            ),
         ),
     ],
 )

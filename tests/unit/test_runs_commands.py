@@ -22,7 +22,7 @@ from runtimes.reference.effect_log.records import Lease
 from runtimes.reference.runs import runs
 
 
-AGENT = '''
+AGENT = """
 import os, signal
 from pathlib import Path
 from harness.effects import Effect, Op, Tier
@@ -76,7 +76,7 @@ class Till:
 
 def upstream():
     return Till()
-'''
+"""
 
 
 @pytest.fixture
@@ -200,7 +200,8 @@ def test_what_needs_an_engine_is_refused(agent: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "payments"), [("--applied", ["first", "second"]), ("--absent", ["first", "second", "first"])]
+    ("verdict", "payments"),
+    [("--applied", ["first", "second"]), ("--absent", ["first", "second", "first"])],
 )
 def test_a_human_decides_what_nobody_can_know(
     agent: Path, verdict: str, payments: list[str]
@@ -218,7 +219,10 @@ def test_a_human_decides_what_nobody_can_know(
     assert 0 == resume(agent, "r1", TIER="O").exit_code
     assert payments == paid(agent)
     again = call(*said, group=effects)
-    assert (2, True) == (again.exit_code, "'first' of r1 is not in doubt; in doubt: none" in again.output)
+    assert (2, True) == (
+        again.exit_code,
+        "'first' of r1 is not in doubt; in doubt: none" in again.output,
+    )
 
 
 @pytest.mark.parametrize(
