@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.effects import Effect, Op
+from harness.effects import Effect, Json, Op
 from harness.process import Address
 from harness.program import FailedError, step
 from runtimes.reference.upstreams.base import Answer, Contract, Order
@@ -61,7 +61,7 @@ async def body(arg: Any) -> Any:
     await step("clear_users", CLEAR["users"], {"path": "db/old_users", "shop": shop})
     text = f"{shop} has moved to {NEW}"
     if dns.value["records"] == [OLD]:
-        to = {"path": name, "records": [NEW], "ttl": 60}
+        to: dict[str, Json] = {"path": name, "records": [NEW], "ttl": 60}
         await step("cut_over", NAME, to, [dns.premise])
     else:
         text = f"{shop} has moved; somebody else had put its name at {dns.value['records'][0]}"

@@ -82,4 +82,4 @@ def look(shop: str) -> None:
 
 
 if __name__ == "__main__":
-    {"prepare": prepare, "move": move, "look": look}[sys.argv[1]](*sys.argv[2:])
+    globals()[sys.argv[1]](*sys.argv[2:])

@@ -29,7 +29,7 @@ def providers() -> httpx.AsyncClient:
     address = os.environ["BAKEOFF_WORLD"]
     if address.startswith("unix://"):
         transport = httpx.AsyncHTTPTransport(uds=address.removeprefix("unix://"))
-        return httpx.AsyncClient(transport=transport, base_url="http://gateway")
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
     return httpx.AsyncClient(base_url=address)
 
 

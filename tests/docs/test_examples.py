@@ -52,8 +52,14 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 def commands(text: str) -> list[list[str]]:
     """Return the words of each command line of a script, cut where a pipe or another begins."""
-    lines = []
-    for line in text.replace("\\\n", " ").splitlines():
+    lines, whole = [], ""
+    for part in text.replace("\\\n", " ").splitlines():
+        whole += re.sub(r" 2> ?\S+", "", part) + "\n"
+        try:
+            shlex.split(whole)
+        except ValueError:  # a quotation goes on in the next line
+            continue
+        line, whole = whole, ""
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&><")
         lexer.whitespace_split = True
         words: list[str] = []

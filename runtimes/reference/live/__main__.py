@@ -17,11 +17,11 @@ from pathlib import Path
 import click
 
 from harness.effects import Json
+from harness.load import load, resolve
 from harness.loop import Loop
 from harness.process import Address, ProcessError, Site
 from harness.runtime import RuntimeUnavailableError
 from harness.site import LocalSite, Lot, sweep
-from runners.local import LocalRunner
 from runtimes.reference.live.knot import nameserver
 from runtimes.reference.live.mail import postbox
 from runtimes.reference.live.sql import database
@@ -67,7 +67,7 @@ def started(chosen: tuple[str, ...]) -> Iterator[dict[str, dict[str, Json]]]:
 
     """
     with Loop() as loop, LocalSite(loop) as site:
-        runner = LocalRunner(site.folder / "logs", site.environment)
+        runner = load(resolve("runners", "local"), "RUNNER")(site.folder / "logs", site.environment)
         with closing(runner), ExitStack() as stack:
             lot = Lot(site, "live", runner)
             yield {name: SERVERS[name](stack, lot) for name in chosen}
