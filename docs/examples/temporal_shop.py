@@ -84,8 +84,8 @@ async def main(verb: str, order: str) -> None:
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         print(await client.get_workflow_handle(order).result(), flush=True)
-    os._exit(0)  # the SDK's own threads do not always survive the interpreter's end
 
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
+    os._exit(0)  # the SDK's own threads do not always survive the interpreter's end
