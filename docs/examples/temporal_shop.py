@@ -82,6 +82,7 @@ async def main(verb: str, order: str) -> None:
         workflows=[Sale],
         activities=[append],
         workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=0,  # nothing waits for the cache of a dead worker
     ):
         print(await client.get_workflow_handle(order).result(), flush=True)
 
