@@ -72,7 +72,16 @@ def bench(session: nox.Session) -> None:
     session.install("-e", EVERYTHING)
     session.run("python", "benchmarks/held.py")
     session.run("python", "benchmarks/effect_log.py")
+    for script in ("gateway_check", "gateway_call", "gateway_revoke"):
+        session.run("python", f"benchmarks/{script}.py")
     session.run("python", "benchmarks/sweeps.py", *session.posargs)
+
+
+@nox.session
+def enumerate(session: nox.Session) -> None:  # noqa: A001 - the command's name
+    """Every way to die, to depth two, against the reference's recovery; each safeguard removed."""
+    session.install("-e", ".")
+    session.run("python", "-m", "runtimes.reference.enumeration", *session.posargs)
 
 
 @nox.session

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.effects import Effect, Tier
+from harness.effects import Effect, Json, Tier
 from harness.load import LoadError, load, names
 from harness.process import Address, Runner, Service
 from harness.runtime import RuntimeUnavailableError
@@ -46,8 +46,20 @@ class Guardian(Protocol):
         """
         ...
 
+    def revoke(self, runs: Collection[str]) -> None:
+        """End what runs may do; once this returns, no call of theirs begins."""
+        ...
+
     def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
         """Return what the guard says of runs; nothing of those that it has not seen."""
+        ...
+
+    def explain(self, runs: Collection[str]) -> Mapping[str, Mapping[str, Json]]:
+        """Return what an operator is told of each run; nothing while nobody can be asked.
+
+        ``true``, ``authority`` and ``next`` are lists of lines with ``kind``, ``slot`` and
+        ``text``; ``unresolved`` names the slots of which nobody knows yet whether they were done.
+        """
         ...
 
 

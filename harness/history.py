@@ -20,6 +20,7 @@ at          a worker reported a phase: phase, step
 fault       something was broken: fault, stage, what died with pid and wait status
 undo        a fault was undone
 copy        the engine's store was copied
+repeat      runs were handed to the runtime once more: runs
 rewind      the copy took the place of the store: whether of all pools
 wipe        a copy from before the run took the place of the store
 told        what else is to be said of a fault: a sentence
@@ -27,6 +28,7 @@ backlog     further runs were queued: size
 gate        whether a run stood where it should when the fault came: ok, why
 event       an event was sent to a run
 view        what the runtime says of a run
+explained   what the gateway tells an operator of a run: true, authority, next
 journal     the runtime's own record of a run
 bystander   how a healthy run of the second worker fared: name, outcome, why
 scan        where secrets were looked for, and what was found

@@ -9,6 +9,7 @@ same oracles judge it: that verdict is the prediction.
 from __future__ import annotations
 
 import itertools
+import json
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,15 +21,18 @@ from harness.history import Event
 from harness.oracle import Expectation, predict
 from harness.program import play
 from harness.runtime import Guarantee
-from harness.scenario import Case
+from harness.scenario import Answer, Case
 from harness.schedule import Schedule
-from harness.simulation import ModelError, Run, SimulatedOps, Trace, World, drive
+from harness.simulation import CREDENTIAL, ModelError, Run, Trace, World, drive
 
 
 MAX_COMBINATIONS = 64
 RETRYING = "retrying"
 GHOST = frozenset({"ghost_running", "broken_chain", "orphaned_claim"})
 """What is seen of a run that is tried for ever and never goes on, or was given up."""
+
+
+Replies = dict[tuple[str, str], dict[str, Json]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,35 +65,43 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
     The end (world and output) is that of a world that answers without refusals but the lasting
     ones, and with the recorded decisions; what is owed follows from all recorded replies.
     """
-    replies: dict[tuple[str, str], dict[str, Json]] = {}
+    replies: Replies = {}
     decisions: dict[str, Json] = {}
-    asked = {e.data["step"] for e in events if e.kind == "call" and e.data["op"] == "ask"}
+    chosen = {e.data["step"] for e in events if e.kind == "call" and e.data["op"] == "ask"}
     for event in events:
         if event.kind != "reply" or "phase" in event.data:
             continue
         if event.data["reply"]["status"] != "hang":
             replies[event.run, event.data["step"]] = event.data["reply"]
-            if event.data["step"] in asked and event.data["reply"]["status"] == "ok":
+            if event.data["step"] in chosen and event.data["reply"]["status"] == "ok":
                 decisions[event.data["step"]] = event.data["reply"]["value"]
-    end = Run(World.of(case, decisions, answers=False), run, Guarantee.MEMO, Guard.NONE, (), arg)
-    output = drive(play(case.scenario.main.body, arg, SimulatedOps(end)))
-    told = Run(World.of(case, decisions), run, Guarantee.MEMO, Guard.NONE, (), arg)
-    trace = Trace(told, replies)
-    drive(play(case.scenario.main.body, arg, trace))
+    body, answers = case.scenario.main.body, case.answers
+
+    def follow(given: Sequence[Answer], replies: Replies) -> tuple[Trace, Json]:
+        world = World.of(case, decisions, given)
+        trace = Trace(Run(world, run, Guarantee.MEMO, Guard.NONE, (), arg), replies)
+        return trace, drive(play(body, arg, trace))
+
+    # What a stranger's words have it do is not its own.
+    own = [answer for answer in answers if not answer.injects]
+    best, output = follow([answer for answer in own if answer.lasting], {})
+    end, trace = best.run, follow(answers, replies)[0]
+    asked = trace if len(own) == len(answers) else follow(own, {})[0]
+    allowed = frozenset().union(*best.does.values(), *asked.does.values())
     return Ideal(
         commands=frozenset(trace.commands),
         steps=tuple(trace.steps),
         waits=tuple(trace.waits),
         before=trace.before,
         groups=trace.groups,
-        owed=tuple(trace.owed),
+        owed=tuple(each for each in trace.owed if trace.does[each] <= allowed),
         children=tuple(end.children),
         world=end.world.cell.values(),
         output=output,
         detached=tuple(trace.detached),
         begun=trace.begun,
         work=trace.work,
-        scope=frozenset(trace.scope),
+        scope=allowed,
     )
 
 
@@ -113,9 +125,10 @@ def expect(
     faults = [fault(stage.fault) for stage in schedule.stages]
     choices = [f.happenings(settings) for f in faults]
     versions = {happening.version for choice in choices for happening in choice} - {""}
-    owed = set(end.owed)
+    owed, scope = set(end.owed), end.scope
     for version in versions:  # what only one of the programs calls by that name is not owed
-        owed &= set(ideal(case.at(version), run, arg, events).owed)
+        other = ideal(case.at(version), run, arg, events)
+        owed, scope = owed & set(other.owed), scope | other.scope
     combinations = list(itertools.islice(itertools.product(*choices), MAX_COMBINATIONS + 1))
     if len(combinations) > MAX_COMBINATIONS:
         msg = f"{schedule}: more than {MAX_COMBINATIONS} ways in which its faults may turn out"
@@ -134,11 +147,12 @@ def expect(
         output=end.output,
         hang_timer_s=settings.get("hang_timer_s"),  # type: ignore[arg-type]
         changed=bool(versions),
+        scope=scope,
     )
     for happenings in combinations:
         stages = [(s.point, h) for s, h in zip(schedule.stages, happenings, strict=True)]
         world = World.of(case, {})
-        turn = Run(world, run, guarantee, guard, stages, arg)
+        turn = Run(world, run, guarantee, guard, stages, arg, scope=end.scope)
         status, output = turn.finish()
         given_up = any(happening.given_up for happening in happenings)
         if not given_up:
@@ -146,6 +160,8 @@ def expect(
         stuck = any(happening.stuck for happening in happenings)
         world.history.append("view", run, status=status, output=output, moves="unknown", claim="")
         world.history.append("world", run, values=world.cell.values(), strange=world.cell.strange())
+        leaked: list[Json] = ["what is kept"] if CREDENTIAL in json.dumps(turn.kept) else []
+        world.history.append("scan", searched=1, found=leaked)
         seen = predict(world.history, bare, hung=stuck)
         if any(happening.lost for happening in happenings):
             seen |= {"lost_run"}

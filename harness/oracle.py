@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from harness.effects import Json
+from harness.guardian import Scope
 from harness.history import Event
 
 
@@ -33,7 +34,8 @@ class Expectation:
     are the statuses in which the run may end; ``owed`` the (run, step) pairs of the writes
     that a completed run has applied; ``children`` the child runs; ``groups`` maps the
     branches of a gather to its name.  ``changed``: the program was changed under the run, so
-    that what did not go on by the deadline never will, however often it is tried.
+    that what did not go on by the deadline never will, however often it is tried.  ``scope``: all
+    that the run and its children may do, where that is known.
     """
 
     exact: bool
@@ -47,6 +49,7 @@ class Expectation:
     groups: Mapping[str, str] = field(default_factory=dict)
     hang_timer_s: float | None = None
     changed: bool = False
+    scope: frozenset[Scope] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

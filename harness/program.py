@@ -192,6 +192,9 @@ def draw(name: str = "draw") -> Draw:
     return Draw(name=name)
 
 
+PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def not_json(value: object, place: str = "it") -> str:
     """Return what keeps a value from surviving JSON unchanged, or an empty string.
 
@@ -209,7 +212,10 @@ def not_json(value: object, place: str = "it") -> str:
         items = list(value.items())
     else:
         return f"{place} is {value!r}, a {type(value).__name__}"
-    return next((flaw for key, item in items if (flaw := not_json(item, f"{place}[{key!r}]"))), "")
+    for key, item in items:
+        if type(item) not in PLAIN and (flaw := not_json(item, f"{place}[{key!r}]")):
+            return flaw
+    return ""
 
 
 Body = Callable[[Any], Coroutine[Any, Any, Json]]

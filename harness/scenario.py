@@ -35,11 +35,14 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An injected answer to the ``nth`` call of a step: the provider refuses to act.
+    """An injected answer to the ``nth`` call of a step.
 
-    ``status`` is ``throttled`` (429, with ``after_s``) or ``failed`` (500).  It is neither
-    applied nor stored under the call's key.  ``lasting``: the provider stays that way, from the
-    ``nth`` call on, and so the run should end as one that was refused.
+    ``status`` is ``throttled`` (429, with ``after_s``) or ``failed`` (500): the provider refuses
+    to act, and nothing is applied or stored under the call's key.  ``lasting``: it stays that
+    way, from the ``nth`` call on, and so the run should end as one that was refused.  With ``ok``
+    a stranger's ``value`` is read in place of the resource's: the run should end as if it had
+    not been.  With ``echo`` the provider acts, and repeats the credential of the call beside its
+    answer.
     """
 
     step: str
@@ -47,10 +50,28 @@ class Answer:
     after_s: float = 0.0
     nth: int = 1
     lasting: bool = False
+    value: Json = None
 
-    def refuses(self, step: str, nth: int) -> bool:
+    def fits(self, step: str, nth: int) -> bool:
         """Say whether this is the answer to the ``nth`` call of a step."""
         return step == self.step and (nth >= self.nth if self.lasting else nth == self.nth)
+
+    @property
+    def injects(self) -> bool:
+        """Say whether a stranger's words are read."""
+        return self.status == "ok"
+
+    @property
+    def echoes(self) -> bool:
+        """Say whether the credential comes back."""
+        return self.status == "echo"
+
+    @property
+    def reply(self) -> dict[str, Json]:
+        """Return what is answered in the provider's place."""
+        if self.injects:
+            return {"status": "ok", "value": self.value, "etag": ""}
+        return {"status": self.status, "after_s": self.after_s}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +80,8 @@ class Scenario:
 
     ``world`` maps resource paths to their first values.  ``drift`` maps paths to what a
     stranger writes there while the worker is down.  ``variants`` are named worlds that
-    answer differently.  ``time_scale`` is real seconds per virtual second, for engines
+    answer differently.  ``lag_s`` is how long a provider of tier Q takes to know of an effect that
+    it applied.  ``time_scale`` is real seconds per virtual second, for engines
     that sleep for real.  ``versions`` are later programs under the same names, for runs that
     began with ``programs``: they take other steps to the same world and output.
     """
@@ -72,6 +94,7 @@ class Scenario:
     signals: tuple[Signal, ...] = ()
     drift: Mapping[str, Json] = field(default_factory=dict)
     variants: Mapping[str, tuple[Answer, ...]] = field(default_factory=dict)
+    lag_s: float = 0.0
     time_scale: float = 1e-4
     versions: Mapping[str, tuple[Program, ...]] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ import dataclasses
 import shutil
 import time
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from harness.link import Mode
 from harness.meter import MeteredLink
 from harness.plan import Plan, arg_of
 from harness.process import Exit, Process, Runner, Service
-from harness.runtime import Backend, Envelope, Start, Stored
+from harness.runtime import TERMINAL, Backend, Envelope, Start, Stored
 from harness.schedule import Point, Schedule
 from harness.signature import GIVEN_UP
 from harness.snapshot import Snapshot
@@ -36,6 +36,7 @@ from harness.world import Cell, World
 
 READY_S = 60.0
 LOOK_S = 0.25
+HOUR_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -58,11 +59,14 @@ class Scene:
     maimed: list[Process] = field(default_factory=list)
     signalled: set[tuple[str, str]] = field(default_factory=set)
     queued: list[str] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    """How the runs were handed over."""
     guardian: Guardian | None = None
     snapshot: Snapshot | None = None
     unmet: tuple[Process, Mapping[str, Json]] | None = None
     version: str = ""
     ahead_s: float = 0.0
+    aged_s: float = 0.0
     stage: int = 0
     fault: Fault | None = None
 
@@ -183,6 +187,45 @@ class Scene:
         self.backend.cancel(self.plan.ident, [*self.points()])
         self.report(None, "", cancelled=runs)
 
+    def age(self, for_s: float) -> None:
+        """Let time pass in the world of every run, and for the workers to come."""
+        for run in self.runs:
+            self.world.age(run, for_s)
+        self.aged_s += for_s
+        self.tell(f"{for_s / HOUR_S:g} h passed while nobody was there")
+
+    def revoke(self) -> None:
+        """End the tokens of the runs; once that was taken, no step of theirs may begin."""
+        assert self.guardian  # noqa: S101 - a fault that revokes asks for one
+        runs, began_s = [*self.points()], time.monotonic()
+        self.guardian.revoke(runs)
+        took_s = time.monotonic() - began_s
+        self.report(None, "", revoked=[*runs])
+        self.tell(f"the tokens had ended after {took_s:.3f} s")
+
+    def repeat(self) -> None:
+        """Hand the runs to the runtime once more, as they were."""
+        self.backend.submit(self.starts)
+        self.history.append("repeat", runs=[start.envelope.run for start in self.starts])
+
+    def asked_twice(self, most_s: float) -> bool:
+        """Wait until another worker has asked for the steps too, or for ``most_s``."""
+        mine = self.worker.incarnation
+        steps = {(run, point.step) for run, point in self.points().items()}
+
+        def asked() -> bool:
+            found = {
+                (event.run, event.data["step"])
+                for event in list(self.history)
+                if event.data.get("incarnation") == mine
+                and (event.kind == "call" or event.data.get("ask") == "asked")
+            }
+            return steps <= found
+
+        with contextlib.suppress(DeadlineError):
+            wait_until(asked, Deadline.after(most_s), "both have asked", poll_s=LOOK_S)
+        return asked()
+
     def queue(self) -> None:
         """Submit the backlog: nobody is there to begin it."""
         case, starts = self.plan.case, []
@@ -239,13 +282,20 @@ class Scene:
 
     def abandoned(self, most_s: float) -> bool:
         """Wait until the runtime has given all runs up, or for ``most_s``; say whether it has."""
+        return self._came_to(GIVEN_UP, most_s)
+
+    def ended(self, most_s: float) -> bool:
+        """Wait until all runs have ended, or for ``most_s``; say whether they have."""
+        return self._came_to(TERMINAL, most_s)
+
+    def _came_to(self, statuses: Collection[str], most_s: float) -> bool:
         pool, runs = self.plan.ident, [*self.points()]
 
-        def given_up() -> bool:
-            return all(view.status in GIVEN_UP for view in self.backend.inspect(pool, runs))
+        def there() -> bool:
+            return all(view.status in statuses for view in self.backend.inspect(pool, runs))
 
         try:
-            wait_until(given_up, Deadline.after(most_s), "every run is given up", poll_s=LOOK_S)
+            wait_until(there, Deadline.after(most_s), "every run has come there", poll_s=LOOK_S)
         except DeadlineError:
             return False
         return True
@@ -290,7 +340,7 @@ class Scene:
     def open(self, run: str) -> None:
         """Open a cell for a run."""
         case = self.plan.case
-        cell = Cell.of(case.tier, case.scenario.world, case.answers)
+        cell = Cell.of(case.tier, case.scenario.world, case.answers, case.scenario.lag_s)
         self.world.open(run, cell, self.history)
 
     def start(self, run: str, pool: str, armed: tuple[str, ...] = (), slower: float = 1.0) -> Start:
@@ -334,6 +384,8 @@ class Scene:
         whole = {**spec.env, "BAKEOFF_TIER": str(self.plan.case.tier), **(env or {})}
         if version:
             whole["BAKEOFF_VERSION"] = version
+        if self.aged_s:
+            whole["BAKEOFF_AHEAD_S"] = f"{self.aged_s:g}"
         if self.guardian:  # and whoever is behind it holds no credential
             whole |= {"BAKEOFF_WORLD": self.guardian.address, "BAKEOFF_CREDENTIAL": ""}
         worker = self.runner.start(

@@ -6,6 +6,7 @@ import base64
 import json
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def is_split(secret: str, content: bytes) -> bool:
     head, tail = pieces(secret, content)
     whole = len(secret.encode())
     return secret.encode() not in content and bool(head and tail) and len(head) + len(tail) >= whole
+
+
+def environment(pid: int) -> str:
+    """Return the environment and the arguments of a process; nothing where it cannot be read."""
+    found = []
+    for name in ("environ", "cmdline"):
+        with suppress(OSError):
+            found.append(Path(f"/proc/{pid}/{name}").read_text(errors="replace"))
+    return "\n".join(found)
 
 
 def scan(secret: str, logs: Path, texts: Mapping[str, Json]) -> tuple[int, list[str]]:

@@ -7,7 +7,7 @@ is kept in between is the guarantee.  ``Trace`` is the ideal run, with notes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,12 +28,13 @@ from harness.program import (
     play,
 )
 from harness.runtime import Guarantee
-from harness.scenario import Case
+from harness.scenario import Answer, Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
-from harness.world.cell import MOVED_ON, STRANGER, Call, Cell
+from harness.world.cell import MOVED_ON, RETENTION_S, STRANGER, Call, Cell, resources
 
 
 CANCELLED, ABSENT = "cancelled", "absent"
+CREDENTIAL = "the credential of the model"
 
 
 class ModelError(Exception):
@@ -72,6 +73,12 @@ def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - a progr
     raise ModelError(msg)
 
 
+def scopes_of(command: Step) -> frozenset[Scope]:
+    """Return all that a step does, as a guard would permit it."""
+    verb, effect = command.op.verb, command.op.effect
+    return frozenset(Scope(verb, effect, path) for path in resources(verb, command.args))
+
+
 @dataclass(slots=True)
 class World:
     """A cell with a history, as the HTTP face has them."""
@@ -82,9 +89,11 @@ class World:
     recorded: Mapping[str, Json] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, case: Case, recorded: Mapping[str, Json], *, answers: bool = True) -> World:
-        given = [answer for answer in case.answers if answers or answer.lasting]
-        cell = Cell.of(case.tier, case.scenario.world, tuple(given))
+    def of(
+        cls, case: Case, recorded: Mapping[str, Json], given: Collection[Answer] | None = None
+    ) -> World:
+        answers = case.answers if given is None else tuple(given)
+        cell = Cell.of(case.tier, case.scenario.world, answers, case.scenario.lag_s)
         return cls(case, cell, History(), recorded)
 
     def perform(self, call: Call) -> dict[str, Json]:
@@ -96,7 +105,7 @@ class World:
         return self.apply(call)
 
     def apply(self, call: Call) -> dict[str, Json]:
-        outcome = self.cell.apply(call)
+        outcome = self.cell.apply(call, CREDENTIAL)
         if outcome.applied:
             self.history.append(
                 "apply", call.run, **call.to_json(), premise_broken=list(outcome.premise_broken)
@@ -132,12 +141,17 @@ class Run:
     stages: Sequence[tuple[Point, Happening]]
     arg: Json
     kept: dict[str, Any] = field(default_factory=dict)
-    intents: set[str] = field(default_factory=set)
+    intents: dict[str, float] = field(default_factory=dict)
+    """What was about to be called, and when that was first so."""
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     sealed: dict[str, dict[str, Json]] = field(default_factory=dict)
     """What the gateway has of the run: whoever asks again is answered from there."""
     refused: str = ""
     """Why the gateway does nothing more for the run."""
+    scope: frozenset[Scope] = frozenset()
+    """What the gateway lets the run do."""
+    revoked: bool = False
+    """The gateway does not even answer it any more."""
     plan: int = 1
     read: dict[str, str] = field(default_factory=dict)
     """What was read by which step."""
@@ -178,11 +192,13 @@ class Run:
         """Lose the attempt in flight; return what is still to come of it at the end."""
         orphan = ops.orphan(happening)
         if orphan and happening.early:
+            self.carry_on(ops)
             orphan()
         self.world.history.append("fault", fault="model", victim=str(self.incarnation))
         if happening.drift:
             for path, value in self.world.case.scenario.drift.items():
                 self.world.cell.write(path, value, STRANGER)
+        self.world.cell.age(happening.aged_s)
         self.carry_on(ops)
         self.incarnation += 1
         if happening.version:
@@ -195,13 +211,14 @@ class Run:
 
     def carry_on(self, ops: SimulatedOps) -> None:
         """Have the gateway finish the call in flight: it does not die with who asked for it."""
-        if self.guard is Guard.GATEWAY and (call := ops.pending):
+        call, ops.pending = ops.pending, None
+        if self.guard is Guard.GATEWAY and call:
             reply = ops.pending_reply or self.world.apply(call)
             if reply["status"] == "rejected" and reply.get("value") == MOVED_ON:
                 self.drifted(call.step, [premise["path"] for premise in call.premises])
                 return
             self.world.reply(call, reply)
-            self.sealed[call.step] = reply
+            self.sealed[call.step] = cleaned(reply)
 
     def drifted(self, step: str, paths: Sequence[str]) -> None:
         """Have the gateway plan anew, for who can; refuse what follows, for who cannot."""
@@ -245,12 +262,22 @@ class Run:
             except Stuck:
                 status, output = "running", None
                 break
+            except Exception:
+                if not self.revoked:
+                    raise
+                status, output = "failed", None  # it cannot go on with nothing but refusals
+                break
             else:
                 status = "completed"
                 break
         for orphan in late:
             orphan()
         return "escalated" if self.refused else status, output
+
+
+def cleaned(reply: dict[str, Json]) -> dict[str, Json]:
+    """Return an answer without the credential, as a gateway passes it on."""
+    return {name: value for name, value in reply.items() if name != "sent"}
 
 
 class SimulatedOps:
@@ -333,8 +360,13 @@ class SimulatedOps:
         return reply
 
     def ask(self, command: Step) -> dict[str, Json]:
-        """Ask the gateway: what is sealed is not called again, on a false premise nothing is."""
+        """Ask the gateway: what is sealed is not called again, on a false premise nothing is.
+
+        Who has no token any more is answered nothing, and what it does not cover is refused.
+        """
         run, cell = self.run, self.run.world.cell
+        if run.revoked or not scopes_of(command) <= run.scope:
+            return {"status": "rejected", "value": "its token does not allow it"}
         if (found := run.sealed.get(command.name)) is not None:
             return found
         drifted = [
@@ -353,7 +385,7 @@ class SimulatedOps:
             if name in run.read:
                 command = replace(command, name=f"{name}@{run.plan}")
             run.read[name] = str(command.args.get("path", ""))
-        reply = self.attempt(command)
+        reply = cleaned(self.attempt(command))
         if not run.refused:
             run.sealed[name] = reply
         return reply
@@ -365,7 +397,7 @@ class SimulatedOps:
         if once and self.left is None:
             if command.name in run.intents and (settled := self.settle(command)):
                 return settled
-            run.intents.add(command.name)
+            run.intents.setdefault(command.name, run.world.cell.clock_s)
         call = self.call(command)
         if self.left is not None:
             reply = run.world.perform(call)
@@ -415,17 +447,23 @@ class SimulatedOps:
 
     def fall(self) -> None:
         """Die here, unless the attempt survives the fault."""
-        if self.run.stages[self.run.stage][1].dies:
+        run, happening = self.run, self.run.stages[self.run.stage][1]
+        if happening.dies:
             raise Died
-        self.run.stage += 1
+        if happening.revoked:
+            ended: list[Json] = [run.run]
+            run.world.history.append("fault", fault="model", victim="", revoked=ended)
+            run.revoked, run.refused = True, "its token was revoked"
+        run.stage += 1
 
     def settle(self, command: Step) -> dict[str, Json] | None:
         """Resolve a call whose outcome is not known, as ``EFFECT_ONCE`` must."""
-        tier = self.run.world.cell.tier
-        keyed = tier is Tier.K and self.run.guard is Guard.KEYS
-        if not command.op.effect.once or keyed:
+        cell = self.run.world.cell
+        keyed = cell.tier is Tier.K and self.run.guard is Guard.KEYS
+        known = cell.clock_s - self.run.intents[command.name] < RETENTION_S
+        if not command.op.effect.once or (keyed and known):
             return None
-        if tier is Tier.Q and f"{self.run.run}/{command.name}" in self.run.world.cell.applied_at:
+        if cell.tier is Tier.Q and cell.applied(self.run.run, command.name):
             return {"status": "ok", "value": None, "etag": ""}
         raise Escalated
 
@@ -465,7 +503,8 @@ class SimulatedOps:
         ident = f"{self.run.run}.{name}"
         if ident not in self.run.children:
             self.run.children.append(ident)
-            child = Run(self.run.world, ident, self.run.guarantee, self.run.guard, (), arg)
+            run = self.run
+            child = Run(run.world, ident, run.guarantee, run.guard, (), arg, scope=run.scope)
             body = self.run.world.case.scenario.program(program).body
             self.run.answers[ident] = drive(play(body, arg, self.nested(child, awaited=awaited)))
             self.run.children += child.children
@@ -520,15 +559,14 @@ class Trace(SimulatedOps):
         self.before: dict[str, tuple[str, ...]] = {}
         self.groups: dict[str, str] = {}
         self.owed: list[tuple[str, str]] = []
-        self.scope: set[Scope] = set()
+        self.does: dict[tuple[str, str], frozenset[Scope]] = {}
         self.detached: list[str] = []
         self.begun: dict[str, tuple[str, ...]] = {}
         self.work: dict[str, list[str]] = {}
 
     async def step(self, command: Step) -> dict[str, Json]:
         self.commands.add("step")
-        path = str(command.args.get("path") or command.op.verb)
-        self.scope.add(Scope(command.op.verb, command.op.effect, path))
+        self.does[self.run.run, command.name] = scopes_of(command)
         self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
         reply = self.replies.get((self.run.run, command.name), reply)
@@ -540,7 +578,7 @@ class Trace(SimulatedOps):
     def nested(self, run: Run, *, awaited: bool) -> SimulatedOps:
         """Follow an awaited child too: what it owes, a completed parent owes."""
         inner = Trace(run, self.replies)
-        inner.commands, inner.work, inner.scope = self.commands, self.work, self.scope
+        inner.commands, inner.work, inner.does = self.commands, self.work, self.does
         self.work[run.run] = inner.steps
         if awaited:
             inner.owed = self.owed

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.effects import Guard
+
 
 CLEAN = "clean"
 
@@ -20,6 +22,7 @@ class Entry:
 
     runtime: str
     situation: str
+    guard: str = "none"
     row: Mapping[str, Any] | None = None
     reason: str = ""
 
@@ -54,6 +57,49 @@ class Entry:
         return [*shown, *(f"meanwhile, {text}" for text in broken.get("evidence", ()))]
 
     @property
+    def state(self) -> str:
+        """Return clean, predicted, known, surprising, escalated, unknown or gap."""
+        row = self.row
+        if row is None:
+            return "gap"
+        if row["outcome"] == "unknown":
+            return "unknown"
+        if row["surprising"]:
+            return "surprising"
+        if row.get("known"):
+            return "known"
+        if row["violated"]:
+            return "predicted"
+        return "escalated" if row["end"] == "escalated" else "clean"
+
+    @property
+    def word(self) -> str:
+        """Return what came of it, in a word or by the names of the oracles."""
+        row = self.row
+        if row is None:
+            return "not measured"
+        names = ", ".join(row["violated"]) or f"no {', '.join(row['absent'])}"
+        return {"predicted": names, "known": names, "surprising": f"CONTRADICTS: {names}"}.get(
+            self.state, self.state
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        row = self.row or {}
+        return {
+            "situation": self.situation,
+            "runtime": self.runtime,
+            "guard": self.guard,
+            "case": row.get("case", ""),
+            "schedule": row.get("schedule", ""),
+            "state": "not measured" if self.row is None else self.state,
+            "violated": list(row.get("violated", ())),
+            "end": row.get("end", ""),
+            "trial": row.get("trial", ""),
+            "why": self.reason if self.row is None else row["why"],
+        }
+
+    @property
     def text(self) -> str:
         """Return it in one line."""
         row = self.row
@@ -83,28 +129,95 @@ def entries(
 ) -> list[tuple[str, list[Entry]]]:
     """Return for each situation what is known of it on each runtime.
 
-    ``named`` are the situations of a suite: ``name``, ``case`` and ``schedule``.
+    ``named`` are the situations of a suite: ``name``, ``case``, ``guard`` and ``schedule``, or
+    ``name``, ``guard`` and the ``reason`` for which nobody can measure it yet.
     """
     proved = {
-        (row["runtime"], row["case"], row["schedule"]): row
+        (row["runtime"], row["case"], _guard(row), row["schedule"]): row
         for row in rows
         if row["mode"] != "batch"
     }
-    why = {(skip["runtime"], skip["case"], skip["fault"]): skip["reason"] for skip in skips}
-    found = []
+    why = {(s["runtime"], s["case"], _guard(s), s["fault"]): s["reason"] for s in skips}
+    found: dict[str, list[Entry]] = {}
     for one in named:
-        fault = one["schedule"].partition(":")[2]
-        line = [
+        case, guard, schedule = one.get("case", ""), _guard(one), one.get("schedule", "")
+        fault = schedule.rpartition(":")[2] if ":" in schedule else "none"
+        found.setdefault(one["name"], []).extend(
             Entry(
                 runtime=name,
                 situation=one["name"],
-                row=proved.get((name, one["case"], one["schedule"])),
-                reason=why.get((name, one["case"], fault), "the sweep did not come so far"),
+                guard=guard,
+                row=proved.get((name, case, guard, schedule)),
+                reason=one.get("reason")
+                or why.get((name, case, guard, fault), "the sweep did not come so far"),
             )
             for name in runtimes
-        ]
-        found.append((one["name"], line))
-    return found
+        )
+    return [*found.items()]
+
+
+def _guard(of: Mapping[str, Any]) -> str:
+    return str(of.get("guard", "none"))
+
+
+def guards(table: Iterable[tuple[str, Sequence[Entry]]]) -> list[str]:
+    """Return the guards that a table is about, the weakest first."""
+    found = {entry.guard for _, row in table for entry in row}
+    return [guard for guard in Guard if guard in found]
+
+
+SIGNS = {
+    "clean": "✓",
+    "escalated": "⚑",
+    "predicted": "✗",
+    "known": "✗",
+    "surprising": "‼",
+    "unknown": "?",
+    "gap": "∅",
+}
+LEGEND = (
+    "✓ clean   ⚑ escalated   ✗ violated as predicted   ‼ CONTRADICTS   ? unknown   "
+    "∅ not measured   (blank: this guard is not tried there)"
+)
+
+
+def grid(table: Sequence[tuple[str, Sequence[Entry]]]) -> list[str]:
+    """Return the table for a terminal, with a sign for each runtime behind each guard.
+
+    Below it stands what the signs do not say: which oracles, and why nothing was measured.
+    """
+    names, kinds = list(dict.fromkeys(e.runtime for _, row in table for e in row)), guards(table)
+    wide = max(len(name) for name, _ in table) + 2
+    columns = [max(len(name), 2 * len(kinds)) + 2 for name in names]
+    said = ["", " " * wide + "".join(n.ljust(w) for n, w in zip(names, columns, strict=True))]
+    heads = " ".join(kind[0] for kind in kinds)
+    said.append(" " * wide + "".join(heads.ljust(width) for width in columns))
+    for name, row in table:
+        signs = {(entry.runtime, entry.guard): SIGNS[entry.state] for entry in row}
+        cells = (" ".join(signs.get((each, kind), " ") for kind in kinds) for each in names)
+        cells_ = "".join(text.ljust(width) for text, width in zip(cells, columns, strict=True))
+        said.append(f"{name.ljust(wide)}{cells_}".rstrip())
+    said += ["", ", ".join(f"{kind[0]} = guard {kind}" for kind in kinds), LEGEND]
+    return said + [line for name, row in table for line in _notes(name, row)]
+
+
+def _notes(name: str, row: Sequence[Entry]) -> list[str]:
+    """Return what is to be said of a situation beside its signs, the same things once."""
+    said: dict[str, list[str]] = {}
+    for entry in row:
+        text = f"not measured: {entry.reason}" if entry.row is None else entry.word
+        text = f"{text}: {entry.row['why']}" if entry.row and entry.state == "unknown" else text
+        if entry.state not in {"clean", "escalated"}:
+            said.setdefault(text, []).append(f"{entry.runtime}/{entry.guard[0]}")
+    if list(said.values()) == [[f"{e.runtime}/{e.guard[0]}" for e in row]]:
+        return ["", f"{name}: {next(iter(said))}"]
+    notes = [f"  {text}: {', '.join(who)}" for text, who in said.items()]
+    return ["", name, *notes] if notes else []
+
+
+def told(table: Sequence[tuple[str, Sequence[Entry]]]) -> list[str]:
+    """Return the table for a terminal: a grid where it compares guards, else line by line."""
+    return grid(table) if len(guards(table)) > 1 else lines(table)
 
 
 def lines(table: Iterable[tuple[str, Sequence[Entry]]]) -> list[str]:

@@ -14,8 +14,8 @@ from harness.load import LoadError, load_scenario, resolve
 from harness.model import ideal
 from harness.plan import arg_of
 from harness.scenario import Case, ScenarioError, cases
-from harness.schedule import parse
-from harness.sweep import Target
+from harness.schedule import Point, Schedule, Stage, parse
+from harness.sweep import NO_FAULT, Target
 
 
 DEFAULT_FAULTS = ("kill(worker)", "kill(server)")
@@ -74,16 +74,19 @@ def targets(
     chosen = _suite(suite)
     found = []
     for cell in chosen["cells"]:
+        if "case" not in cell:
+            continue
         own = cell.get("faults") or chosen["faults"]
-        points = tuple(parse(f"{text}:none").stages[0].point for text in cell.get("points", ()))
+        points, then = _points(cell, "points"), _points(cell, "then")
         kept = [name for name in own if name in faults] if points else faults
         wanted = kept if faults else own
-        if wanted:
+        for each in _guards(cell, guard) if wanted else ():
             target = Target(
                 case=case(cell["case"]),
-                guard=Guard(guard or cell["guard"]),
-                faults=tuple(wanted),
+                guard=each,
+                faults=tuple(name for name in wanted if name != NO_FAULT),
                 points=points,
+                then=then,
             )
             found.append(target)
     if not found:
@@ -102,19 +105,56 @@ def columns(suite: str) -> tuple[str, ...]:
     return tuple(_suite(suite).get("runtimes", ()))
 
 
-def situations(suite: str) -> list[dict[str, str]]:
-    """Return the situations of a suite: what operators call each, and its schedule.
+def situations(suite: str, guard: str = "") -> list[dict[str, str]]:
+    """Return the situations of a suite: what operators call each, its guards and its schedule.
+
+    One that cannot be measured yet has the reason instead of a schedule.
 
     Raises:
         LoadError: there is no such suite.
 
     """
+    found: list[dict[str, str]] = []
+    cells = _suite(suite)["cells"]
+    common = set[Guard].intersection(*({*_guards(c, guard)} for c in cells if "case" in c))
+    for cell in cells:
+        name = cell.get("situation")
+        if name and "case" in cell:
+            id_, guards = case(cell["case"]).id, _guards(cell, guard)
+            found += [
+                {"name": name, "case": id_, "guard": str(each), "schedule": schedule}
+                for schedule in _schedules(cell)
+                for each in guards
+            ]
+        elif name:
+            found += [
+                {"name": name, "guard": str(each), "reason": cell["unmeasured"]}
+                for each in Guard
+                if each in common or each == guard
+            ]
+    return found
+
+
+def _guards(cell: Mapping[str, Any], guard: str) -> tuple[Guard, ...]:
+    """Return the guards of a cell: those that it has, or the one that is asked for."""
+    if "guards" not in cell:
+        return (Guard(guard or cell["guard"]),)
+    return tuple(Guard(each) for each in cell["guards"] if guard in {"", each})
+
+
+def _points(cell: Mapping[str, Any], key: str) -> tuple[Point, ...]:
+    return tuple(parse(f"{text}:{NO_FAULT}").stages[0].point for text in cell.get(key, ()))
+
+
+def _schedules(cell: Mapping[str, Any]) -> list[str]:
+    """Return the schedules of a cell with a situation; without a fault it is the golden run."""
+    if cell["faults"] == [NO_FAULT]:
+        return [str(Schedule())]
+    then = _points(cell, "then")
     return [
-        {"name": cell["situation"], "case": cell["case"], "schedule": f"{point}:{fault_}"}
-        for cell in _suite(suite)["cells"]
-        if "situation" in cell
-        for fault_ in cell["faults"]
-        for point in cell["points"]
+        str(Schedule(tuple(Stage(at, name) for at in (point, *then))))
+        for name in cell["faults"]
+        for point in _points(cell, "points")
     ]
 
 

@@ -51,6 +51,7 @@ from harness.world import World
 
 
 SAMPLE = 2
+NO_FAULT = "none"
 BACKLOG = 1_000
 
 
@@ -58,13 +59,20 @@ BACKLOG = 1_000
 class Target:
     """One row of the matrix: a case, a guard, and the faults to try.
 
-    With ``points``, only there, and each schedule alone.
+    With ``points``, only there, and each schedule alone; ``then`` are further ones at which the
+    same fault comes again.  Without ``faults``, only the run without any.
     """
 
     case: Case
     guard: Guard
     faults: tuple[str, ...]
     points: tuple[Point, ...] = ()
+    then: tuple[Point, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return what is said of it where it is not measured."""
+        return self.faults or (NO_FAULT,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +162,7 @@ class Column:
     def skip_all(self, reason: str) -> None:
         """Note that nothing of this runtime is measured."""
         for target in self.request.targets:
-            for name in target.faults:
+            for name in target.named:
                 self.skip(target, name, reason)
 
     def skip(self, target: Target, name: str, reason: str) -> None:
@@ -166,7 +174,7 @@ class Column:
         assert self.backend is not None  # noqa: S101 - started
         mine = getattr(self.runtime, "scenarios", None)
         if mine is not None and target.case.scenario.name not in mine:
-            for name in target.faults:
+            for name in target.named:
                 self.skip(target, name, f"it is written for {', '.join(mine)} only")
             return
         used = ideal(target.case, "r", arg_of(target.case, "r")).commands
@@ -174,10 +182,10 @@ class Column:
         how = self.runtime.capabilities
         missing = sorted(name for name in used | asked if how.get(name) in {None, Support.MISSING})
         if missing:
-            for name in target.faults:
+            for name in target.named:
                 self.skip(target, name, f"it has no {', '.join(missing)}")
             return
-        events, rows = self.trial(target, "none", 0, "golden", (Schedule(),))
+        events, rows = self.trial(target, NO_FAULT, 0, "golden", (Schedule(),))
         run = rows[0]["run"]
         end = ideal(target.case, run, arg_of(target.case, run))
         points = visited(split(events).get(run, []), end.waits, self.runtime.witness)
@@ -219,7 +227,7 @@ class Column:
         passed = [Point("", ATTACH), *points]
         wanted = target.points or passed
         first = [
-            Schedule((Stage(point, broken.name),))
+            Schedule(tuple(Stage(at, broken.name) for at in (point, *target.then)))
             for point in passed
             if point.phase in broken.phases and point in wanted
         ]
@@ -336,7 +344,7 @@ class Column:
             profile=self.request.profile,
             schedules=schedules,
             bystanders=1 if batch else 0,
-            backlog=self.request.backlog if name != "none" and fault(name).queues else 0,
+            backlog=self.request.backlog if name != NO_FAULT and fault(name).queues else 0,
         )
         # What proves is called so: a search of one schedule only is no proof of an earlier one.
         lone = "single" if "/single-" in key else "alone"

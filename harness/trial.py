@@ -24,7 +24,7 @@ from harness.plan import Plan, arg_of
 from harness.runtime import Guarantee, Runtime, RunView
 from harness.scene import READY_S, Scene
 from harness.schedule import ATTACH, BEFORE, WAITING, Point, Schedule
-from harness.secrets import scan
+from harness.secrets import environment, scan
 from harness.sight import Sight
 
 
@@ -42,6 +42,10 @@ WATCH_S = 0.8
 """How long a woken zombie must be silent to count as done."""
 WAIT_SCALE = 3.0
 """How much longer waits last for runs whose fault comes while they wait."""
+EXPLAINED = 64
+"""Of how many runs a gateway is asked at once what is true of them."""
+ANSWERED_S = 2.0
+"""How long a gateway has to write down the answer that was let go."""
 STILL_S = 15.0
 """How long the runtime must say that nothing moves a run before it is taken at its word."""
 
@@ -149,6 +153,7 @@ class Trial:
         for run in scene.bystanders:
             starts.append(scene.start(run, scene.bystanding))
             scene.history.append("submit", run, schedule="bystander")
+        scene.starts = [start for start in starts if start.envelope.run in set(scene.runs)]
         scene.backend.submit(starts)
 
     def copy(self) -> None:
@@ -260,6 +265,9 @@ class Trial:
                 if sight.ended(run):
                     sight.note(run)
             left = [run for run in [*runs, *sight.children(runs)] if not sight.ended(run)]
+            if scene.guardian and scene.fault and scene.fault.keeps:
+                # Who came after asks for what is held, and waits as long as it is.
+                left = [run for run in left if not scene.watch.of(run).rejoined]
             # A timer that is yet to come may move what nothing else does.
             timed = scene.fault is not None and scene.fault.timer
             return not left or (not timed and still.of([sight.views.get(run) for run in left]))
@@ -282,6 +290,25 @@ class Trial:
         for run in scene.runs:
             self.sight.note(run)
 
+    def explain(self, most_s: float = 0.0) -> None:
+        """Note what who guards the runs tells an operator of them; a dead one tells nothing.
+
+        A call that was just answered may not be written down yet: it is asked again for ``most_s``.
+        """
+        scene = self.scene
+        if scene.guardian is None or len(scene.runs) > EXPLAINED:
+            return
+        guardian, found = scene.guardian, dict[str, Mapping[str, Json]]()
+
+        def settled() -> bool:
+            found.update(guardian.explain(scene.runs))
+            return not any(told["unresolved"] for told in found.values())
+
+        with contextlib.suppress(DeadlineError):
+            wait_until(settled, Deadline.after(most_s), "answers are written down", poll_s=0.1)
+        for run, told in found.items():
+            scene.history.append("explained", run, **told)
+
     def listed(self, runs: Sequence[str]) -> None:
         """Wait until the runtime knows runs: it may list one some time after it has begun it.
 
@@ -300,6 +327,7 @@ class Trial:
     def collect(self) -> None:
         """Gather the last evidence: views, journals, worlds, and where the secret stands."""
         scene, sight = self.scene, self.sight
+        self.explain()
         for run in [*scene.runs, *scene.bystanders, *scene.queued]:
             if not sight.ended(run):
                 sight.note(run)
@@ -308,7 +336,8 @@ class Trial:
                 values, strange = cell.values(), cell.strange()
                 scene.history.append("world", run, values=values, strange=strange)
         journals: list[Json] = []
-        for run in scene.runs if not self.plan.batch else []:
+        echoes = any(answer.echoes for answer in self.plan.case.answers)
+        for run in scene.runs if echoes or not self.plan.batch else []:
             journal = scene.backend.journal(self.plan.ident, run)
             entries: list[Json] = [dataclasses.asdict(entry) for entry in journal]
             scene.history.append("journal", run, entries=entries)
@@ -317,7 +346,10 @@ class Trial:
         if left:
             scene.backend.cancel(self.plan.ident, left)
         outputs = {run: view.output for run, view in sight.views.items()}
-        searched, found = scan(self.secret, self.logs, {"outputs": outputs, "journals": journals})
+        texts: dict[str, Json] = {"outputs": outputs, "journals": journals}
+        if scene.guardian:  # whoever is behind it holds no credential
+            texts |= {f"environment of {w.incarnation}": environment(w.pid) for w in scene.alive()}
+        searched, found = scan(self.secret, self.logs, texts)
         scene.history.append("scan", searched=searched, found=found)
 
     def meet(self, run: str) -> Point:
@@ -397,6 +429,7 @@ class Trial:
             # The caller is the gateway, and no victim: it has its answer before anything heals.
             scene.release("reply")
         self.meanwhile()
+        self.explain(0.0 if scene.fault.keeps else ANSWERED_S)
         scene.fault.heal(scene)
         for server in scene.servers:
             server.ready(Deadline.after(READY_S))

@@ -20,8 +20,15 @@ class RunWatch:
     called: set[tuple[str, str]] = field(default_factory=set)
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
     incarnations: set[str] = field(default_factory=set)
+    asked: dict[str, set[str]] = field(default_factory=dict)
+    """Which incarnations have asked a gateway for a step."""
     last: int = -1
     last_incarnation: str = ""
+
+    @property
+    def rejoined(self) -> bool:
+        """Say whether a second incarnation asks a gateway for the step that is held."""
+        return len(self.asked.get(self.held.partition("/")[0], ())) > 1
 
     def recorded(self, step: str) -> bool:
         """Say whether a step is recorded: by the incarnation that called it last, if any."""
@@ -51,6 +58,10 @@ class Watch:
 
     def see(self, event: Event) -> None:
         """Take in an event; children count with the run that began them."""
+        if event.kind == "probe" and event.data["ask"] == "asked":
+            asked = self.of(event.run.partition(".")[0]).asked
+            asked.setdefault(event.data["step"], set()).add(event.data["incarnation"])
+            self._moved_ns = event.t_ns
         if event.kind not in {"call", "at", "held", "reply", "discard"}:
             return
         watch = self.of(event.run.partition(".")[0])

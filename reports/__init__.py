@@ -15,18 +15,20 @@ def write(results: Path, beside: Sequence[Path] = ()) -> list[Path]:
     ``beside`` are results with other profiles, whose recovery is shown beside this one's.
     """
     # The report's libraries are an extra: what only lists entry points must not need them.
-    from reports import html, junit, markdown, matrix, primitives, runtime, trial  # noqa: PLC0415
+    from reports import html, junit, markdown, matrix, primitives, runtime, story, trial  # noqa: PLC0415
     from reports.sheet import read  # noqa: PLC0415
 
     sheet = read(results)
     pages = trial.write(sheet)
+    told = story.write(sheet, pages)
     return [
-        html.write(sheet, pages),
+        html.write(sheet, pages, story=bool(told)),
         matrix.write_json(sheet),
         matrix.write_csv(sheet),
         junit.write(sheet),
         markdown.write(sheet),
         primitives.write(sheet),
+        *told,
         *runtime.write(sheet, pages, [read(other) for other in beside]),
         *(sheet.path / page for page in pages.values()),
     ]

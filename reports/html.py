@@ -21,7 +21,7 @@ from reports.headline import controls, headline
 from reports.matrix import put
 from reports.pages import render
 from reports.sheet import NO_FAULT, Gap, Place, Sheet, anchor, place_of
-from reports.situations import situations
+from reports.situations import guards, situations
 from reports.svg import LogScale, axis, strip
 from reports.words import EXITS, STATES, faults, oracles, state_of
 
@@ -185,10 +185,10 @@ def settings(sheet: Sheet) -> list[dict[str, Any]]:
     ]
 
 
-def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
-    """Write the page."""
+def write(sheet: Sheet, pages: Mapping[str, str], *, story: bool = False) -> Path:
+    """Write the page; ``story`` says that there is one to lead to."""
     cells = [*sheet.measured, *sheet.golden]
-    facts = sheet.facts
+    facts, found = sheet.facts, situations(sheet)
     text = render(
         "report.html",
         facts=facts,
@@ -208,13 +208,15 @@ def write(sheet: Sheet, pages: Mapping[str, str]) -> Path:
         recovery={fault: strips(lines) for fault, lines in figures.recovery(sheet).items()},
         cost=figures.cost(sheet),
         settings=settings(sheet),
-        situations=situations(sheet),
+        situations=found,
+        guards=guards(found),
         pages={trial: quote(page) for trial, page in pages.items()},
         p99_from=P99_FROM,
         oracles=oracles(),
         faults=faults(),
         no_fault=NO_FAULT,
         listed=LISTED,
+        story=story,
         load=(sheet.path / "load.json").is_file(),
         title=re.sub(r"\s+", " ", f"Bakeoff {sheet.path.name}"),
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import re
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.summary import Cell
 from reports.headline import controls, headline
 from reports.matrix import put
 from reports.sheet import Sheet
-from reports.situations import situations
+from reports.situations import Entry, guards, situations
 from reports.words import EXITS, STATES, count, found_in, state_of
 
 
@@ -30,6 +30,26 @@ def plain(text: object) -> str:
 def code(text: object) -> str:
     """Return a text in code; what would end it is replaced."""
     return f"`{' '.join(str(text).split()).replace('`', chr(39)).replace('|', '¦')}`"
+
+
+def _grid(table: Sequence[tuple[str, Sequence[Entry]]]) -> Iterator[str]:
+    """Yield a table of situations, with a column for each runtime behind each guard."""
+    places = list(dict.fromkeys((e.runtime, e.guard) for _, row in table for e in row if e.row))
+    heads = " | ".join(plain(f"{runtime} {guard}") for runtime, guard in places)
+    yield ""
+    yield f"| situation | {heads} |"
+    yield f"|---|{'---|' * len(places)}"
+    for name, row in table:
+        cells = {(entry.runtime, entry.guard): entry for entry in row}
+        faces = (_sign(cells.get(place)) for place in places)
+        yield f"| {plain(name)} | {' | '.join(faces)} |"
+    reasons = {(name, e.reason): None for name, row in table for e in row if e.row is None}
+    yield ""
+    yield from (f"- {plain(name)}: not measured: {plain(reason)}" for name, reason in reasons)
+
+
+def _sign(entry: Entry | None) -> str:
+    return f"{STATES[entry.state].sign} {plain(entry.word)}" if entry else ""
 
 
 def _face(cell: Cell) -> str:
@@ -83,7 +103,11 @@ def _lines(sheet: Sheet) -> Iterable[str]:
             f"| {plain(cell.runtime)} | {plain(cell.case)} | {cell.guard} | {plain(cell.fault)} "
             f"| {cell.depth} | {_face(cell)} | {_counts(cell)} |"
         )
-    for name, line in situations(sheet):
+    table = situations(sheet)
+    compared = len(guards(table)) > 1
+    if compared:
+        yield from _grid(table)
+    for name, line in [] if compared else table:
         yield ""
         yield f"**{plain(name)}**"
         yield ""

@@ -119,6 +119,18 @@ def blow(data: Mapping[str, Any]) -> str:
     return f"{text} ({data['victim']})" if data.get("victim") else text
 
 
+def asked(events: Sequence[Event]) -> list[Event]:
+    """Return what workers asked a gateway for and it did not pass on: it had the answer."""
+    passed = {(e.data["incarnation"], e.data["seq"]) for e in events if e.kind == "call"}
+    return [
+        event
+        for event in events
+        if event.kind == "probe"
+        and event.data.get("ask") == "asked"
+        and (event.data["incarnation"], event.data["seq"]) not in passed
+    ]
+
+
 def brief(value: object) -> object:
     """Return what is printed of a value: JSON where it is not a plain one."""
     plain = value is None or isinstance(value, str | int | float) or not value
@@ -156,6 +168,12 @@ def said(event: Event) -> str:
             return f"{data['step'] or 'report'}: {data.get('why')}, {applied}, {who}"
         case "fault":
             return blow(data)
+        case "explained":
+            done = sum(line["kind"] == "done" for line in event.data["true"])
+            then = "; ".join(
+                f"{line['kind']} {line['slot']}".strip() for line in event.data["next"]
+            )
+            return f"done {done}, in doubt {event.data['unresolved']}; next: {then}"
         case "gate":
             return f"stage {data['stage']}: " + (
                 "stands at its point" if data["ok"] else str(data["why"])

@@ -12,13 +12,13 @@ from markupsafe import Markup
 
 from harness.history import Event
 from reports.lanes import HEAD, LEFT, ROW, Lane, Warp
-from reports.spans import LIMIT, Call, Life, Window, blow, calls, lives, said, windows
+from reports.spans import LIMIT, Call, Life, Window, asked, blow, calls, lives, said, windows
 from reports.svg import join, picture, seconds, tag
 
 
 RIGHT, LABEL = 110.0, 17
 TICK = 74.0
-SHOWN = {"submit", "gate", "event", "undo", "bystander"}
+SHOWN = {"submit", "gate", "event", "explained", "undo", "bystander"}
 
 
 def clip(text: str, limit: int = LABEL) -> str:
@@ -144,6 +144,16 @@ def _marks(
         lane.parts.append(link(event, said(event), *parts))
 
 
+def _rings(lane: Lane, events: Sequence[Event], at: Warp) -> None:
+    """Draw what a worker asked a gateway for, which had the answer: the world saw nothing."""
+    for event in events:
+        x, y = at(event), lane.row(0) + ROW / 2 - 1
+        ring = tag("circle", cx=x + 3, cy=y, r=5.0, class_="asked")
+        title = f"{event.data['step']}: answered by the gateway, event {event.index}"
+        lane.parts.append(link(event, title, ring))
+        lane.parts.append(_slanted(x + 3, lane.row(lane.rows - 1) - 2, str(event.data["step"])))
+
+
 def _frame(lanes: Sequence[Lane], width: float, foot: float) -> Markup:
     parts = []
     for index, lane in enumerate(lanes):
@@ -227,11 +237,13 @@ def timeline(events: Sequence[Event], witness: Sequence[int] = ()) -> tuple[Mark
     found, born = calls(events), lives(events)
     own = {name: [call for call in found if call.lane == name] for name in born}
     rows = {name: _rows(members, at) for name, members in own.items()}
+    free = asked(events)
+    rings = {name: [e for e in free if e.data["incarnation"] == name] for name in born}
     workers = {
         name: Lane(
             name,
             rows=max([0, *rows[name]]) + 1,
-            labels=bool(own[name]),
+            labels=bool(own[name] or rings[name]),
             note=f"pid {life.pid}" if life.pid else "",
         )
         for name, life in born.items()
@@ -247,6 +259,7 @@ def timeline(events: Sequence[Event], witness: Sequence[int] = ()) -> tuple[Mark
     _marks(harness, [e for e in events if e.kind in SHOWN], at, "note", marked)
     for name, life in born.items():
         _worker(life, own[name], at, workers[name], marked, rows[name])
+        _rings(workers[name], rings[name], at)
     _marks(server, beyond, at, "gone", marked)
     _marks(world, [e for e in events if e.kind in {"apply", "drift"}], at, "effect", marked)
     _marks(says, [e for e in events if e.kind == "view"], at, "note", marked)

@@ -56,7 +56,7 @@ def analyze(results: Path, as_json: bool) -> None:
         write_reports(store)
     measured = [cell for cell in found if cell.fault != "none"]
     if as_json:
-        click.echo(json.dumps({**document(store, measured), "changed": changed}, indent=1))
+        click.echo(json.dumps({**document(store, found), "changed": changed}, indent=1))
     else:
         for cell in measured:
             click.echo(line(cell))

@@ -122,7 +122,9 @@ def replay(
                 for server in one.backend.servers:
                     server.ready(Deadline.after(READY_S))
                 for fault_name in names[: len(wanted.stages)]:
-                    reason = fault(fault_name).obstacle(one.means(chosen))
+                    reason = fault(fault_name).obstacle(
+                        one.means(chosen, guarded=target.guard is Guard.GATEWAY)
+                    )
                     if reason:
                         msg = f"{fault_name} is not possible on {runtime.name}: {reason}"
                         raise click.UsageError(msg)

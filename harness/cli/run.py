@@ -23,11 +23,11 @@ from harness.effects import Guard
 from harness.known import listed, read
 from harness.lanes import lanes, sweep_all
 from harness.runtime import Runtime, RuntimeUnavailableError
-from harness.situations import entries, lines
+from harness.situations import Entry, entries, told
 from harness.store import Store
 from harness.suite import columns, situations, targets
 from harness.summary import Cell, cells, exit_code
-from harness.sweep import SAMPLE, Column, Request
+from harness.sweep import NO_FAULT, SAMPLE, Column, Request
 
 
 def column(
@@ -259,7 +259,9 @@ def run(
         "started_at": datetime.now(UTC).isoformat(),
         "columns": [describe(*item, request.profile) for item in found.items()],
         "known": [entry.to_json() for entry in listed()],
-        "situations": [] if asked["scenarios"] or asked["faults"] else situations(asked["suite"]),
+        "situations": []
+        if asked["scenarios"] or asked["faults"]
+        else situations(asked["suite"], asked["guard"] or ""),
     }
     store = store or Store.create(results, facts)
     sys.exit(_sweep(store, request, found, jobs, as_json=as_json))
@@ -318,11 +320,9 @@ def _conclude(
     )
     written = write_reports(store)
     if as_json:
-        click.echo(json.dumps(document(store, measured), indent=1))
+        click.echo(json.dumps(document(store, matrix), indent=1))
         return code
-    proved = [row for cell in measured for row in cell.rows]
-    named, names = facts.get("situations", ()), list(dict.fromkeys(c.runtime.name for c in swept))
-    for text in lines(entries(named, names, proved, screen.skips)):
+    for text in told(_situations(store, matrix)):
         screen.say(text)
     singles = sum(row["mode"] == "single" for row in rows)
     screen.say("")
@@ -338,6 +338,14 @@ def _conclude(
     return code
 
 
+def _situations(store: Store, matrix: Sequence[Cell]) -> list[tuple[str, list[Entry]]]:
+    """Return what a sweep says of the situations of its suite, if it has any."""
+    facts = store.facts()
+    names = [column["runtime"] for column in facts.get("columns") or ()]
+    proved = [row for cell in matrix for row in cell.rows]
+    return entries(facts.get("situations") or (), names, proved, facts.get("skips") or ())
+
+
 def verdict(code: int, matrix: Sequence[Cell]) -> str:
     """Return what an exit code means for these cells."""
     known = sum(cell.known for cell in matrix)
@@ -350,7 +358,7 @@ def verdict(code: int, matrix: Sequence[Cell]) -> str:
 
 
 def document(store: Store, matrix: Sequence[Cell]) -> dict[str, Any]:
-    """Return the matrix as JSON."""
+    """Return the matrix, and the situations of the suite, as JSON."""
     names = (
         "runtime",
         "kind",
@@ -378,5 +386,7 @@ def document(store: Store, matrix: Sequence[Cell]) -> dict[str, Any]:
         "cells": [
             {**{name: getattr(cell, name) for name in names}, "oracles": dict(cell.oracles)}
             for cell in matrix
+            if cell.fault != NO_FAULT
         ],
+        "situations": [entry.to_json() for _, line in _situations(store, matrix) for entry in line],
     }

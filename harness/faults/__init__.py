@@ -10,6 +10,7 @@ from harness.faults.changes import CHANGES
 from harness.faults.deaths import DEATHS
 from harness.faults.fault import Fault, FaultError, Happening, Means, Scene, UnconfirmedError
 from harness.faults.links import LINKS
+from harness.faults.repeats import REPEATS
 from harness.faults.stores import STORES
 
 
@@ -24,9 +25,8 @@ __all__ = [
     "fault",
 ]
 
-FAULTS: Mapping[str, Fault] = {
-    fault.name: fault for fault in (*DEATHS, *LINKS, *STORES, *CHANGES, *CANCELS, *ABSENCES)
-}
+FAMILIES = (DEATHS, LINKS, STORES, CHANGES, CANCELS, ABSENCES, REPEATS)
+FAULTS: Mapping[str, Fault] = {fault.name: fault for family in FAMILIES for fault in family}
 
 
 def fault(name: str) -> Fault:

@@ -36,6 +36,7 @@ ABSENCE_S = 5.0
 LONGEST_S = 150.0
 """No longer budget is used up."""
 MARGIN = 1.25
+HOUR_S = 3600.0
 TIME = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -87,6 +88,24 @@ def _answer(scene: Scene) -> None:
     scene.until(scene.freed, "the slow step has its answer")
 
 
+def _age(hours: int) -> Fault:
+    for_s = hours * HOUR_S
+
+    def inject(scene: Scene) -> None:
+        kill_worker(scene)
+        scene.age(for_s)
+
+    return Fault(
+        name=f"age({hours}h)",
+        about=f"The worker dies, and its successor comes {hours} h later, by the world's clock.",
+        inject=inject,
+        heal=succeed,
+        happenings=always(Happening(aged_s=for_s)),
+        phases=HELD,
+        exact=True,
+    )
+
+
 def _called(means: Means) -> str | None:
     return None if means.called else "its worker dials, or there is no connection: no address"
 
@@ -127,6 +146,8 @@ def _needs_store(means: Means) -> str | None:
 
 
 ABSENCES = (
+    _age(23),
+    _age(25),
     Fault(
         name="gone(worker)",
         about="SIGKILL to the worker; nobody follows for longer than the engine's retries last.",

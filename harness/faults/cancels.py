@@ -1,8 +1,12 @@
-"""A request to cancel, which may come at any moment, and race with the run's completion."""
+"""Somebody wants the run to stop: its canceller, or who holds the tokens that it acts by.
+
+A request to cancel may come at any moment, and race with the run's completion.  A token that has
+ended is nobody's race: what was begun before ends, and nothing else begins.
+"""
 
 from __future__ import annotations
 
-from harness.faults.fault import SURVIVES, Fault, Happening, Means, Scene, always
+from harness.faults.fault import HELD, SURVIVES, Fault, Happening, Means, Scene, always
 
 
 def _cancel(scene: Scene) -> None:
@@ -14,7 +18,25 @@ def _needs_cancel(means: Means) -> str | None:
     return None if means.cancels else "it cannot cancel a run"
 
 
+def _revoke(scene: Scene) -> None:
+    scene.revoke()
+    scene.release("reply")
+
+
+def _needs_guard(means: Means) -> str | None:
+    return None if means.guarded else "nobody can revoke: no gateway stands before the world"
+
+
 CANCELS = (
+    Fault(
+        name="revoke(token)",
+        about="The run's token is revoked; what is in flight ends, and nothing else may begin.",
+        inject=_revoke,
+        happenings=always(Happening(dies=False, revoked=True)),
+        obstacle=_needs_guard,
+        phases=HELD,
+        exact=True,
+    ),
     Fault(
         name="cancel(run)",
         about="The run is cancelled; what is in flight ends, and nothing else may begin.",

@@ -12,7 +12,9 @@ EVIDENT: Mapping[str, Oracle] = {
     "stale_decision": effects.stale_decision,
     "zombie_write": effects.zombie_write,
     "cancelled_effect": effects.cancelled_effect,
+    "overreach": effects.overreach,
     "parity": ends.parity,
+    "credential_leak": recovery.credential_leak,
 }
 
 ORACLES: Mapping[str, Oracle] = {
@@ -25,7 +27,6 @@ ORACLES: Mapping[str, Oracle] = {
     "escalation": ends.escalation,
     "hung_handler": recovery.hung_handler,
     "false_alarm": recovery.false_alarm,
-    "credential_leak": recovery.credential_leak,
     "recovery_harm": recovery.recovery_harm,
     "vacuity": recovery.vacuity,
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.effects import Effect
+from harness.guardian import Scope
 from harness.history import Event
 from harness.oracle import NOT_APPLICABLE, OK, Expectation, Finding, last_view, violated
+from harness.world.cell import resources
 
 
 def duplicate_effect(events: Sequence[Event], expectation: Expectation) -> Finding:
@@ -63,6 +65,30 @@ def cancel_ignored(events: Sequence[Event], expectation: Expectation) -> Finding
     if len(steps) > 1 or (steps and completed):
         note = f"after the cancellation it began {', '.join(steps)}"
         return violated(f"{note}{' and completed' if completed else ''}", taken, *begun)
+    return OK
+
+
+def overreach(events: Sequence[Event], expectation: Expectation) -> Finding:
+    """An effect was outside the run's scope, or was begun after its token had ended."""
+    if expectation.scope is None:
+        return NOT_APPLICABLE
+    ended = next((e for e in events if e.kind == "fault" and e.data.get("revoked")), None)
+    runs = ended.data["revoked"] if ended else ()
+    late = {
+        (e.run, e.data["incarnation"], e.data["seq"]): e
+        for e in events
+        if ended and e.kind == "call" and e.index > ended.index and e.run in runs
+    }
+    for event in events:
+        if event.kind != "apply":
+            continue
+        step, verb, effect = event.data["step"], event.data["op"], Effect(event.data["effect"])
+        for path in resources(verb, event.data["args"]):
+            if Scope(verb, effect, path) not in expectation.scope:
+                return violated(f"{step}: {verb} on {path} is outside the run's scope", event)
+        call = late.get((event.run, event.data["incarnation"], event.data["seq"]))
+        if ended and call:
+            return violated(f"{step} was begun after its token had ended", ended, call, event)
     return OK
 
 

@@ -52,6 +52,12 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+def resources(verb: str, args: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return all that a verb acts on; what has no place of its own is called by the verb."""
+    named = [args[name] for name in ("path", "to") if name in NEEDS.get(verb, ())]
+    return tuple(str(each) for each in named) or (verb,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A request to ``perform``; ``slept_s`` is the virtual time its body has slept.
@@ -144,6 +150,7 @@ class Cell:
     answers: tuple[Answer, ...] = ()
     lag_s: float = 0.0
     clock_s: float = 0.0
+    aged_s: float = 0.0
     asked: int = 0
     seen: dict[str, int] = field(default_factory=dict)
     applied_at: dict[str, float] = field(default_factory=dict)
@@ -151,10 +158,21 @@ class Cell:
     fences: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tier: Tier, world: Mapping[str, Json], answers: tuple[Answer, ...] = ()) -> Cell:
+    def of(
+        cls,
+        tier: Tier,
+        world: Mapping[str, Json],
+        answers: tuple[Answer, ...] = (),
+        lag_s: float = 0.0,
+    ) -> Cell:
         """Return a new cell with its first values."""
         values = copy.deepcopy(dict(world))
-        return cls(tier, {path: Resource(value) for path, value in values.items()}, answers)
+        return cls(tier, {path: Resource(value) for path, value in values.items()}, answers, lag_s)
+
+    def age(self, for_s: float) -> None:
+        """Let time pass while nobody is there (virtual seconds)."""
+        self.aged_s += for_s
+        self.clock_s += for_s
 
     def values(self) -> dict[str, Json]:
         """Return the values of all resources."""
@@ -213,16 +231,17 @@ class Cell:
             found = self.resources[path].value if names else None
         return copy.deepcopy(found), self.etag(path)
 
-    def apply(self, call: Call) -> Outcome:
-        """Carry out a call, in one uninterrupted block."""
+    def apply(self, call: Call, credential: str = "") -> Outcome:
+        """Carry out a call that came with a credential, in one uninterrupted block."""
         if call.epoch < self.fences.get(call.run, 0):
             return Outcome({"status": "rejected", "value": FENCED}, applied=False)
-        self.clock_s = max(self.clock_s, call.slept_s)
+        self.clock_s = max(self.clock_s, self.aged_s + call.slept_s)
         author = f"{call.run}/{call.step}"
         self.seen[author] = nth = self.seen.get(author, 0) + 1
-        for answer in self.answers if "." not in call.run else ():
-            if answer.refuses(call.step, nth):
-                return Outcome({"status": answer.status, "after_s": answer.after_s}, applied=False)
+        given = [a for a in self.answers if a.fits(call.step, nth) and "." not in call.run]
+        for answer in given:
+            if not answer.echoes:
+                return Outcome(answer.reply, applied=False)
         if self.tier is Tier.K and call.key and call.effect.writes:
             stored = self.keys.get(call.key)
             if stored and self.clock_s - stored[2] < RETENTION_S:
@@ -240,6 +259,8 @@ class Cell:
         ):
             return Outcome({"status": "rejected", "value": MOVED_ON}, applied=False)
         reply = self._verb(call, author)
+        if given and credential:
+            reply["sent"] = {"Authorization": credential}
         if call.effect.writes and reply["status"] == "ok":
             self.applied_at[author] = self.clock_s
             if self.tier is Tier.K and call.key:

@@ -151,6 +151,14 @@ class World:
 
         self._loop.run(write())
 
+    def age(self, name: str, for_s: float) -> None:
+        """Let time pass in a cell (virtual seconds)."""
+
+        async def age() -> None:
+            self._rooms[name].cell.age(for_s)
+
+        self._loop.run(age())
+
     def _free(self, room: _Room, run: str, point: str, how: str) -> None:
         hold = room.holds.pop((run, point), None)
         if hold:
@@ -188,7 +196,7 @@ class World:
                 return self._answer(room, call, {"status": "hang"}, ident)
             if how == "drop":
                 return self._drop(room, call, request, ident, applied=False)
-            outcome = room.cell.apply(call)
+            outcome = room.cell.apply(call, request.headers.get("Authorization", ""))
             applied = True
             if outcome.applied:
                 record("apply", call.run, **said, premise_broken=list(outcome.premise_broken))

@@ -10,6 +10,7 @@ intent       intents too: what is in doubt is resolved, or escalated to a human
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -23,6 +24,7 @@ from harness.policy import Policy as Asked
 from harness.program import Command, Emit, Invoke, One, Step, WaitFor
 from harness.runtime import Envelope
 from harness.worker import WorldError, child_envelope, gather_tasks
+from harness.world.cell import RETENTION_S
 from runtimes.embedded.store import Record
 
 
@@ -36,6 +38,11 @@ class Policy(StrEnum):
     RESTART = "restart"
     MEMO = "memo"
     INTENT = "intent"
+
+
+def now_s() -> float:
+    """Return the time, later by what has passed in the world while nobody was there."""
+    return time.time() + float(os.environ.get("BAKEOFF_AHEAD_S") or 0)
 
 
 class EscalatedError(Exception):
@@ -98,7 +105,8 @@ class EmbeddedOps:
                 if settled is not None:
                     return settled
             else:
-                self.keep(command.name, "intent", {"op": command.op.verb, "args": command.args})
+                intent = {"op": command.op.verb, "args": command.args, "at_s": now_s()}
+                self.keep(command.name, "intent", intent)
         while not self.spent(command.name):
             try:
                 return await self.call(command)
@@ -144,7 +152,8 @@ class EmbeddedOps:
             return None  # it has the log: what was done is answered from there
         tier = self.engine.tier
         keyed = tier is Tier.K and self.envelope.guard is Guard.KEYS
-        if not command.op.effect.once or keyed:
+        known = now_s() - self.kept(command.name, "intent")["at_s"] < RETENTION_S
+        if not command.op.effect.once or (keyed and known):
             return None
         if tier is Tier.Q:
             query = Step(

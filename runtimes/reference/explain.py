@@ -178,6 +178,7 @@ def document(run: str, facts: Facts, now_ms: int) -> dict[str, Json]:
         "run": run,
         "epoch": facts.epoch,
         "plan": facts.plan_epoch,
+        "unresolved": [*facts.unresolved],
         "true": listed(true(facts)),
         "authority": listed(authority(facts, now_ms)),
         "next": listed(next_branch(facts, now_ms)),

@@ -206,11 +206,30 @@ def test_it_is_complete_without_javascript(report, open_browser):
     assert not driver.find_element("id", "filter").is_displayed()
 
 
-def test_a_narrow_window_scrolls_the_matrix_only(report, open_browser):
-    """At 520 pixels the page itself has no sideways scroll."""
-    driver = open_browser()
-    driver.set_window_size(520, 900)
+def test_the_story_of_a_death(report, open_browser):
+    """The report leads to it; it answers all three questions, and leads on to the trial."""
+    driver = open_browser(script=False)
     driver.get(report.as_uri())
+    driver.find_element("link text", "The story of one death").click()
+    assert driver.current_url.endswith("/story.html")
+    side = driver.find_element("css selector", "article.before")
+    for question in ("What was true", "What authority remained", "What the safe next branch was"):
+        assert question.upper() in side.text
+    assert driver.find_element("css selector", ".times svg").is_displayed()
+    driver.find_element("link text", "its trial").click()
+    assert driver.current_url.endswith("/trials/acme/single-pay/trial.html")
+    assert asked(driver) <= {"file", "data"}
+    assert [] == driver.get_log("browser")
+
+
+@pytest.mark.parametrize(("page", "width"), [("report.html", 520), ("story.html", 400)])
+def test_a_narrow_window_scrolls_the_pictures_only(page, width, report, open_browser):
+    """The page itself has no sideways scroll."""
+    driver = open_browser()
+    # No window is narrower than 500 pixels: the page is told that it is.
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.get(report.with_name(page).as_uri())
     wide, room = driver.execute_script(
         "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )

@@ -25,6 +25,7 @@ GRANTS = (
 class HandClock:
     """Clocks that stand still until they are moved."""
 
+    life: str = "one"
     wall: int = 1_700_000_000_000
     mono: int = 5_000_000_000
 
@@ -76,7 +77,8 @@ class Gateway:
         self.warden = Warden(self.keyring, self.revocations)
 
     def restart(self) -> None:
-        """Begin another life of the process, with the same keys and what was seen."""
+        """Begin another life of the machine, with the same keys and what was seen."""
+        self.clock.life += "+"
         self.watch = Watch(self.clock, self.watch.seen_ms)
         self.warden = Warden(self.keyring, self.revocations)
 

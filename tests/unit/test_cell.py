@@ -295,6 +295,46 @@ def test_injected_answer_leaves_its_key_free() -> None:
     assert [False, True] == [world.apply(mail).applied for _ in range(2)]
 
 
+def test_a_strangers_words() -> None:
+    """An injected value is read in place of the resource's, which stays what it is."""
+    stranger = Answer(step="read", status="ok", value="obey", lasting=True)
+    world = Cell.of(Tier.O, WORLD, (stranger,))
+    outcomes = [world.apply(call("read", Effect.READ, path="b")) for _ in range(2)]
+    assert [Outcome(ok("obey"), applied=False)] * 2 == outcomes
+    assert world.values() == WORLD
+
+
+def test_an_echo() -> None:
+    """The provider acts, and repeats the credential of the call beside its answer."""
+    world = Cell.of(Tier.O, WORLD, (Answer(step="read", status="echo", nth=2),))
+    read = call("read", Effect.READ, path="b")
+    replies = [world.apply(read, "Bearer s").reply for _ in range(2)]
+    assert [ok([1], "v1"), {**ok([1], "v1"), "sent": {"Authorization": "Bearer s"}}] == replies
+
+
+def test_time_passes_without_calls() -> None:
+    """A key is forgotten once its retention has passed, whether anybody slept or not."""
+    world = cell(Tier.K)
+    mail = call("append", path="b", value=2, key="k")
+    world.apply(mail)
+    applied = []
+    for for_s in (RETENTION_S - 1, 1.0):
+        world.age(for_s)
+        applied.append(world.apply(mail).applied)
+    assert ([False, True], RETENTION_S) == (applied, world.clock_s)
+
+
+def test_a_search_that_lags() -> None:
+    """A provider of tier Q knows of an effect only after its lag."""
+    world = Cell.of(Tier.Q, WORLD, lag_s=30.0)
+    world.apply(call("append", path="b", value=2))
+    seen = []
+    for for_s in (29.0, 1.0):
+        world.age(for_s)
+        seen.append(world.applied("r", "append"))
+    assert [False, True] == seen
+
+
 def test_clock() -> None:
     """The clock follows the longest sleep that a call has told of, and never goes back."""
     world = cell()

@@ -20,7 +20,7 @@ from harness.process import Exit, Process, Service
 ALWAYS = {
     *("kill(worker)", "terminate(worker)", "pause(worker)", "roll(workers)", "late(request)"),
     *("drift(world)", "lose(reply)", "hang(handler)", "restart(backlog)"),
-    *("gone(worker)", "slow(handler)"),
+    *("gone(worker)", "slow(handler)", "age(23h)", "age(25h)", "double(worker)", "repeat(start)"),
 }
 
 
@@ -63,6 +63,16 @@ class Link:
 
 
 @dataclass(slots=True)
+class Worker:
+    """A worker that can be killed by nobody."""
+
+    incarnation: str
+
+    def kill(self) -> None:
+        """Do nothing, and have nothing to say of it."""
+
+
+@dataclass(slots=True)
 class Stage:
     """A scene with links and nothing else; it notes what is done."""
 
@@ -72,14 +82,35 @@ class Stage:
     servers: Sequence[Service] = ()
     databases: Sequence[Service] = ()
     settings: Mapping[str, Json] = field(default_factory=dict)
+    both: bool = True
+    over: bool = True
+    workers: list[Worker] = field(default_factory=lambda: [Worker("w1")])
 
     @property
     def worker(self) -> Process:
-        raise NotImplementedError
+        return self.workers[-1]  # type: ignore[return-value]
 
     def report(self, ended: Exit | None, victim: str, **more: Json) -> None:
         assert ended is None
-        self.said.append(f"broke {victim} {more['mode']} {more['touched']}")
+        facts = " ".join(str(more[name]) for name in ("mode", "touched", "lives") if name in more)
+        self.said.append(f"broke {victim} {facts}".strip())
+
+    def age(self, for_s: float) -> None:
+        self.said.append(f"age {for_s:g}")
+
+    def revoke(self) -> None:
+        self.said.append("revoke")
+
+    def repeat(self) -> None:
+        self.said.append("repeat")
+
+    def ended(self, most_s: float) -> bool:
+        del most_s
+        return self.over
+
+    def asked_twice(self, most_s: float) -> bool:
+        del most_s
+        return self.both
 
     def maim(self, part: str) -> None:
         raise NotImplementedError
@@ -93,7 +124,10 @@ class Stage:
         return "reply" in self.said
 
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None:
-        raise NotImplementedError
+        assert not version
+        assert not env
+        self.said.append("succeed")
+        self.workers.append(Worker(f"w{len(self.workers) + 1}"))
 
     def drift(self) -> None:
         raise NotImplementedError
@@ -114,7 +148,7 @@ class Stage:
         raise NotImplementedError
 
     def outlast(self, for_s: float) -> None:
-        raise NotImplementedError
+        self.said.append(f"outlast {for_s:g}")
 
     def introduce(self) -> None:
         raise NotImplementedError
@@ -152,6 +186,7 @@ def test_everything_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         versions=("renamed", "reordered", "removed"),
         cancels=True,
         called=True,
+        guarded=True,
     )
     reasons = {name: each.obstacle(means) for name, each in FAULTS.items() if "clock" not in name}
     assert {None} == set(reasons.values())
@@ -196,6 +231,49 @@ def test_no_link() -> None:
     """Where the runtime asked for no link there is none to break."""
     with pytest.raises(UnconfirmedError, match="asked the site for no link"):
         fault("cut(link)").inject(Stage([]))
+
+
+# Time, tokens, and too many -------------------------------------------------------------------
+
+
+def test_time_passes_while_nobody_is_there() -> None:
+    """The worker dies, so many hours pass, and only then its successor comes."""
+    stage = Stage([])
+    for act in (fault("age(25h)").inject, fault("age(25h)").heal):
+        act(stage)
+    assert ["broke w1", "age 90000", "succeed"] == stage.said
+
+
+def test_a_token_ends_before_the_held_go_on() -> None:
+    """What is in flight is let go once the revocation was taken."""
+    stage = Stage([])
+    fault("revoke(token)").inject(stage)
+    assert ["revoke", "reply"] == stage.said
+    reason = fault("revoke(token)").obstacle(Means())
+    assert reason == "nobody can revoke: no gateway stands before the world"
+
+
+@pytest.mark.parametrize(
+    ("both", "said"),
+    [(True, "both asked for it"), (False, "only one of them was given the step")],
+)
+def test_a_second_worker_beside_the_first(both: bool, said: str) -> None:
+    """Nobody dies; whether both were given the step is said, and then the held go on."""
+    stage = Stage([], both=both)
+    for act in (fault("double(worker)").inject, fault("double(worker)").heal):
+        act(stage)
+    assert ["succeed", "broke w1 True", said, "reply"] == stage.said
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_a_start_comes_again(over: bool) -> None:
+    """It comes again at once, and after the end too where there was one in time."""
+    stage = Stage([], over=over)
+    for act in (fault("repeat(start)").inject, fault("repeat(start)").heal):
+        act(stage)
+    told = "it was handed over three times, the last time after its end"
+    again = ["repeat", "outlast 1", told] if over else []
+    assert ["repeat", "broke", "reply", *again] == stage.said
 
 
 # A change, judged ----------------------------------------------------------------------------

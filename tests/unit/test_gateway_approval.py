@@ -27,16 +27,16 @@ from hypothesis.stateful import (
     rule,
 )
 
-from runtimes.reference.gateway.approval import Approvals, MachineClock
+from runtimes.reference.gateway.approval import Approvals
 from runtimes.reference.gateway.approval_file import ApprovalFileError, FileStore
 from runtimes.reference.gateway.approval_state import (
     All,
     Approval,
     ApprovalError,
-    Moment,
     State,
     Subject,
 )
+from runtimes.reference.gateway.clock import Moment, SystemClock, Watch
 from runtimes.reference.gateway.request import parse
 
 
@@ -49,14 +49,14 @@ class Clock:
     """A clock in the test's hands."""
 
     def __init__(self) -> None:
-        self.moment = Moment(boot="one", ns=5 * NS)
+        self.moment = Moment(life="one", mono_ns=5 * NS, wall_ms=0)
 
     def now(self) -> Moment:
         return self.moment
 
     def go_on(self, seconds: float) -> None:
         """Let time pass."""
-        self.moment = replace(self.moment, ns=self.moment.ns + int(seconds * NS))
+        self.moment = replace(self.moment, mono_ns=self.moment.mono_ns + int(seconds * NS))
 
 
 class CrashError(Exception):
@@ -286,7 +286,9 @@ def test_expired_is_for_good(approvals: Approvals, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    "later", [Moment(boot="two", ns=6 * NS), Moment(boot="one", ns=4 * NS)], ids=["boot", "back"]
+    "later",
+    [Moment(life="two", mono_ns=6 * NS, wall_ms=0), Moment(life="one", mono_ns=4 * NS, wall_ms=0)],
+    ids=["boot", "back"],
 )
 def test_no_time_is_no_word(approvals: Approvals, clock: Clock, later: Moment) -> None:
     """Where nobody can tell how long ago it was given, it is over; what is used stays used."""
@@ -303,9 +305,9 @@ def test_no_time_is_no_word(approvals: Approvals, clock: Clock, later: Moment) -
 
 def test_the_machine_has_a_clock() -> None:
     """It goes on, and tells one start of the machine from another."""
-    one, other = MachineClock().now(), MachineClock().now()
-    assert one.boot == other.boot != ""
-    assert 0 < one.ns <= other.ns
+    one, other = Watch(SystemClock()).now(), Watch(SystemClock()).now()
+    assert one.life == other.life != ""
+    assert 0 < one.mono_ns <= other.mono_ns
 
 
 # The file -------------------------------------------------------------------------------------
@@ -457,13 +459,17 @@ def test_the_subject_of_a_request() -> None:
         "args": {"path": "charges", "value": 500},
         "premises": [{"path": "order", "etag": "v1"}],
     }
-    one = Subject.of(parse(json.dumps(body | {"seq": 1}).encode()), plan_epoch=2, fork="left")
-    assert one == Subject.of(parse(json.dumps(body | {"seq": 2}).encode()), 2, "left")
+
+    def subject(said: dict[str, Any], plan_epoch: int = 0, fork: str = "") -> Subject:
+        return Subject.of("r", parse(json.dumps(said).encode()).wanted(), plan_epoch, fork)
+
+    one = subject(body | {"seq": 1}, 2, "left")
+    assert one == subject(body | {"seq": 2}, 2, "left")
     assert ("r", "pay", 2, "left") == (one.run, one.slot, one.plan_epoch, one.fork)
     dearer = body | {"args": {"path": "charges", "value": 5000}}
-    assert one.request_hash != Subject.of(parse(json.dumps(dearer).encode())).request_hash
+    assert one.request_hash != subject(dearer).request_hash
     drifted = body | {"premises": [{"path": "order", "etag": "v2"}]}
-    assert one.premise_hash != Subject.of(parse(json.dumps(drifted).encode())).premise_hash
+    assert one.premise_hash != subject(drifted).premise_hash
 
 
 # All orders of things -------------------------------------------------------------------------
@@ -549,8 +555,8 @@ class Orders(RuleBasedStateMachine):
             about, given = self.said[used.ident]
             assert subject == used.subject == about
             assert claim == self.taken.setdefault(used.ident, claim)
-            assert given.boot == used.since.boot
-            assert used.since.ns - given.ns < LASTS_S * NS
+            assert given.life == used.since.life
+            assert used.since.mono_ns - given.mono_ns < LASTS_S * NS
 
     @rule(asked=shown, claim=st.sampled_from(["e1", "e2"]), dies=DEATHS)
     def use_what_was_asked(self, asked: Approval, claim: str, dies: str) -> None:
@@ -566,7 +572,7 @@ class Orders(RuleBasedStateMachine):
     def the_machine_starts_anew(self) -> None:
         """What was open is over."""
         moment = self.clock.moment
-        self.clock.moment = Moment(boot=f"{moment.boot}+", ns=1)
+        self.clock.moment = Moment(life=f"{moment.life}+", mono_ns=1, wall_ms=0)
         assert not any(each.state.open for each in self.approvals.all())
 
     @invariant()

@@ -20,11 +20,15 @@ from harness.program import emit, invoke, sleep, step
 from harness.runtime import Guarantee, Witness
 from harness.scenario import Answer, Case, Program, Scenario, cases
 from harness.schedule import PHASES, Point, Schedule, Stage, parse, visited
-from harness.simulation import ModelError, Run, World
+from harness.simulation import CREDENTIAL, ModelError, Run, World
 from scenarios import approval, fan_out, migration, rollout
+from scenarios.semantic import cutover, health, memo, order, transfer
 
 
-SCENARIOS = {m.SCENARIO.name: m.SCENARIO for m in (migration, fan_out, approval, rollout)}
+SEMANTIC = (cutover, health, memo, order, transfer)
+SCENARIOS = {
+    m.SCENARIO.name: m.SCENARIO for m in (migration, fan_out, approval, rollout, *SEMANTIC)
+}
 KEPT = [Guarantee.MEMO, Guarantee.AT_LEAST_ONCE]
 IRREVERSIBLE = ("truncate_source", "cut_over", "notify")
 EVERYONE = dict.fromkeys(PHASES, Witness.WORLD)
@@ -95,7 +99,8 @@ def history(
     plan = parse(schedule) if isinstance(schedule, str) else schedule
     stages = [(s.point, FAULTS[s.fault].happenings({})[0]) for s in plan.stages]
     world = World.of(case(text), {})
-    Run(world, "r", guarantee, guard, stages, ARG).finish()
+    scope = ideal(case(text), "r", ARG).scope
+    Run(world, "r", guarantee, guard, stages, ARG, scope=scope).finish()
     return list(world.history)
 
 
@@ -573,3 +578,125 @@ def test_refusals_count_per_call() -> None:
     schedule = parse("write/after_effect#1:kill(worker)")
     found = expect(broken, schedule, Guarantee.MEMO, Guard.NONE, {}, "r", ARG)
     assert {"parity"} == found.violated
+
+
+# What an agent can do wrong to the world ------------------------------------------------------
+
+DOUBTFUL = "charge/after_effect#1:age({})"
+
+
+@pytest.mark.parametrize("guarantee", [Guarantee.RESTART, *KEPT])
+def test_a_key_is_good_for_its_retention(guarantee: Guarantee) -> None:
+    """Within the retention a key makes one charge of two requests, after it there are two."""
+    young = expected("order[K]", DOUBTFUL.format("23h"), guarantee, Guard.KEYS)
+    old = expected("order[K]", DOUBTFUL.format("25h"), guarantee, Guard.KEYS)
+    assert (frozenset(), {"duplicate_effect", "parity"}) == (young.violated, old.violated)
+
+
+def test_who_knows_the_retention_asks_a_human() -> None:
+    """With intents, a key that may be forgotten is no way out: the run is escalated."""
+    for fault, end in (("23h", "completed"), ("25h", "escalated")):
+        found = expected("order[K]", DOUBTFUL.format(fault), Guarantee.EFFECT_ONCE, Guard.KEYS)
+        assert ({end}, frozenset()) == (found.ends, found.violated)
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_a_gateway_outlives_the_night(guarantee: Guarantee) -> None:
+    """Who asks 25 h later is answered from what the gateway has sealed."""
+    found = expected("order[K]", DOUBTFUL.format("25h"), guarantee, Guard.GATEWAY)
+    assert ({"completed"}, frozenset()) == (found.ends, found.violated)
+
+
+def test_a_search_that_lags_is_no_answer() -> None:
+    """What a provider of tier Q does not know yet is in doubt; what it knows is settled."""
+    for text, end in (("order[Q]", "escalated"), ("migration[Q]", "completed")):
+        step_ = {"order[Q]": "hand_over", "migration[Q]": "notify"}[text]
+        found = expected(text, f"{step_}/after_effect#1:kill(worker)", Guarantee.EFFECT_ONCE)
+        assert {end} == found.ends
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_a_strangers_words_are_not_the_runs_own(guarantee: Guarantee) -> None:
+    """What an injected document asks for is out of scope, and owed by nobody; a gateway refuses."""
+    for guard, found in ((Guard.NONE, {"overreach", "parity"}), (Guard.GATEWAY, frozenset())):
+        seen = expected("memo[O,injected]", Schedule(), guarantee, guard)
+        assert ({"completed"}, found) == (seen.ends, seen.violated)
+        assert ("r", "do_0") in seen.owed
+        assert ("r", "do_1") not in seen.owed
+    assert frozenset() == expected("memo[O]", Schedule(), guarantee).violated
+
+
+def test_scope_is_that_of_the_uninjected_program() -> None:
+    """A provider's refusals widen the scope of a run, a stranger's words do not."""
+    paths = {name: {s.path for s in ideal(case(name), "r", ARG).scope} for name in ("memo[O]",)}
+    assert paths["memo[O]"] == {s.path for s in ideal(case("memo[O,injected]"), "r", ARG).scope}
+    sold_out = ideal(case("order[O,sold_out]"), "r", ARG)
+    assert "refunds" in {scope.path for scope in sold_out.scope}
+    assert "refunds" not in {scope.path for scope in ideal(case("order[O]"), "r", ARG).scope}
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_who_keeps_replies_keeps_what_they_repeat(guarantee: Guarantee) -> None:
+    """An echoed credential stands in the record of who has one, unless a gateway took it out."""
+    point = "read_health/after_ack#1:kill(worker)"
+    bare = expected("health[O,echo]", point, guarantee)
+    keeps = guarantee is not Guarantee.RESTART
+    assert ({"credential_leak"} if keeps else frozenset()) == bare.violated
+    assert frozenset() == expected("health[O,echo]", point, guarantee, Guard.GATEWAY).permitted
+    assert frozenset() == expected("health[O]", point, guarantee).permitted
+    assert CREDENTIAL not in str(bare.world)
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+@pytest.mark.parametrize("point", ["charge/before_effect#1", "charge/after_ack#1", "finalize#1"])
+def test_nothing_begins_after_a_revocation(guarantee: Guarantee, point: str) -> None:
+    """What was in flight ends, the rest is refused, and a human has the run."""
+    schedule = f"{point}:revoke(token)"
+    found = expected("order[O]", schedule, guarantee, Guard.GATEWAY)
+    assert ({"escalated"}, frozenset()) == (found.ends, found.permitted)
+    applied = [
+        event.data["step"]
+        for event in history("order[O]", schedule, guarantee, Guard.GATEWAY)
+        if event.kind == "apply"
+    ]
+    everything = ["charge", "hand_over", "send_receipt"]
+    assert (everything if point == "finalize#1" else everything[:1]) == applied
+
+
+def test_a_program_that_cannot_live_with_refusals() -> None:
+    """Where refusals break the body itself, the run is in a human's hands all the same."""
+    schedule = "read_tables/before_effect#1:revoke(token)"
+    found = expected("migration[V]", schedule, Guarantee.MEMO, Guard.GATEWAY)
+    assert {"escalated"} == found.ends
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_two_at_one_step_are_one_at_the_gateway(guarantee: Guarantee) -> None:
+    """Two live workers may double each effect; behind a gateway, and with intents, they cannot."""
+    schedule = "charge/before_effect#1:double(worker)"
+    bare = expected("order[O]", schedule, guarantee)
+    once = guarantee is Guarantee.EFFECT_ONCE
+    doubled = frozenset() if once else {"duplicate_effect", "parity", "zombie_write"}
+    assert doubled == bare.permitted
+    assert frozenset() == expected("order[O]", schedule, guarantee, Guard.GATEWAY).permitted
+
+
+def test_words_that_differ_under_one_key() -> None:
+    """Asked again, a model chooses other words: the key's provider refuses, a seal has the first."""
+    schedule = "send_money/after_effect#1:kill(worker)"
+    found = {
+        guard: expected("transfer[K]", schedule, Guarantee.RESTART, guard).violated
+        for guard in Guard
+    }
+    assert {
+        Guard.NONE: {"duplicate_effect", "parity", "stale_decision"},
+        Guard.KEYS: {"parity", "stale_decision"},
+        Guard.GATEWAY: frozenset(),
+    } == found
+
+
+def test_looking_again_after_it_was_done() -> None:
+    """Who begins again finds the name switched and drops what was to follow."""
+    schedule = "switch/after_effect#1:kill(worker)"
+    assert "parity" in expected("cutover[V]", schedule, Guarantee.RESTART).violated
+    assert frozenset() == expected("cutover[V]", schedule, Guarantee.MEMO).violated

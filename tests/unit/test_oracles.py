@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from harness import oracles
-from harness.effects import Json
+from harness.effects import Effect, Json
+from harness.guardian import Scope
 from harness.history import Event
 from harness.oracle import (
     Expectation,
@@ -120,10 +121,18 @@ def bystander(outcome: str, why: str = "") -> Line:
     return "bystander", "", {"name": "b0", "outcome": outcome, "why": why}
 
 
+def write(path: str, seq: int = 1, effect: str = "irreversible", **args: Json) -> Line:
+    """Return an append of the ledger, to a path."""
+    kind, run, data = apply("pay", seq, effect=effect)
+    return kind, run, {**data, "op": "append", "args": {"path": path, **args}}
+
+
 PAID = [call("pay", 1), apply("pay", 1), reply("pay", 1)]
 GROUPED = replace(EXPECTED, groups={"pay": "pay", "ship": "pay"})
 FAMILY = replace(EXPECTED, children=("r.child",))
 DOUBTFUL = replace(EXPECTED, ends=frozenset({"escalated"}))
+SCOPED = replace(EXPECTED, scope=frozenset({Scope("append", Effect.IRREVERSIBLE, "mail")}))
+REVOKED = fault("", status=None, revoked=["r"])
 TIMED = replace(EXPECTED, hang_timer_s=2.5)
 
 Case = tuple[str, Outcome, Sequence[Line], Expectation, tuple[int, ...], str]
@@ -148,6 +157,14 @@ CASES: list[Case] = [
     ("cancel_ignored", OK, [fault("", status=None, cancelled=["r"]), *PAID, view("cancelled")], EXPECTED, (), ""),
     ("cancel_ignored", OK, [*PAID, fault("", status=None, cancelled=["r"]), view("completed")], EXPECTED, (), ""),
     ("cancel_ignored", NONE, [fault(), *PAID], EXPECTED, (), ""),
+    # overreach
+    ("overreach", VIOLATED, [call("pay", 1), write("bank")], SCOPED, (1,), "pay: append on bank is outside the run's scope"),
+    ("overreach", VIOLATED, [write("mail", effect="idempotent")], SCOPED, (0,), "pay: append on mail is outside the run's scope"),
+    ("overreach", VIOLATED, [REVOKED, call("pay", 1), write("mail")], SCOPED, (0, 1, 2), "pay was begun after its token had ended"),
+    ("overreach", OK, [call("pay", 1), write("mail")], SCOPED, (), ""),
+    ("overreach", OK, [call("pay", 1), REVOKED, write("mail")], SCOPED, (), ""),
+    ("overreach", OK, [fault("", status=None, revoked=["other"]), call("pay", 1), write("mail")], SCOPED, (), ""),
+    ("overreach", NONE, [call("pay", 1), write("bank")], EXPECTED, (), ""),
     # lost_effect
     ("lost_effect", VIOLATED, [call("pay", 1), view("completed")], EXPECTED, (1,), "completed, but pay was never applied"),
     ("lost_effect", OK, [*PAID, view("completed")], EXPECTED, (), ""),

@@ -214,6 +214,29 @@ def test_each_state_has_its_sign_and_word(tmp_path, rows, state, text):
     assert f'<b class="word">{text}</b>' in page
 
 
+TWICE = "pay/after_effect#1:kill(worker)"
+COMPARED = [
+    {"name": "5 mail twice", "case": "shop[O]", "guard": guard, "schedule": TWICE}
+    for guard in ("none", "gateway")
+]
+
+
+def test_situations_behind_guards_are_one_table(tmp_path):
+    """A row for each situation, a column for each runtime behind each guard, and the reasons."""
+    rows = [violated(mode="alone"), row(schedule=TWICE, guard="gateway", mode="alone")]
+    gap = {"name": "18 torn | tail", "reason": "no trial tears a file"}
+    reports.write(store(tmp_path, rows, situations=[*COMPARED, gap]))
+    summary = (tmp_path / "summary.md").read_text()
+    assert "| situation | acme none | acme gateway |" in summary
+    assert "| 5 mail twice | ✗ duplicate\\_effect | ✓ clean |" in summary
+    assert "- 18 torn \\| tail: not measured: no trial tears a file" in summary
+    page = (tmp_path / "report.html").read_text()
+    assert '<h2 id="situations">Situations</h2>' in page
+    assert "<th>acme, none</th><th>acme, gateway</th>" in page
+    assert ">duplicate_effect</a>" in page
+    assert "no trial tears a file" in page
+
+
 def test_what_is_not_measured_is_no_number(tmp_path):
     """A gap has words, a reason and a command, and no digit on its face or in the table."""
     skip = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+import sys
 
 from pathlib import Path
 
 import pytest
 
-from harness.secrets import forms, scan
+from harness.secrets import environment, forms, scan
 
 
 CANARY = "canary-0123456789"
@@ -65,3 +68,21 @@ def test_clean(tmp_path: Path) -> None:
 def test_nothing_to_search(tmp_path: Path) -> None:
     """That nothing was searched is said, and is no pass."""
     assert (0, []) == scan(CANARY, tmp_path / "missing", {})
+
+
+def test_the_environment_of_a_process() -> None:
+    """What a process was given by environment and arguments is read; of none, nothing is."""
+    code = "import sys; sys.stdout.write('up'); sys.stdout.flush(); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "an-argument"],
+        env={**os.environ, "TOKEN": CANARY},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert b"up" == process.stdout.read(2)
+        text = environment(process.pid)
+        process.communicate()
+    assert f"TOKEN={CANARY}" in text
+    assert "an-argument" in text
+    assert "" == environment(process.pid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,10 @@ from harness.suite import (
     suites,
     targets,
 )
+from harness.sweep import Target
+
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", list(suites()))
@@ -39,6 +45,41 @@ def test_every_situation_has_its_schedule() -> None:
     cells_ = targets("finalization", [], [], "")
     assert [one["schedule"] for one in found] == [f"{t.points[0]}:{t.faults[0]}" for t in cells_]
     assert [] == situations("smoke")
+
+
+def test_the_semantic_suite_has_all_27() -> None:
+    """Each of the 27 is there: with schedules behind guards, or with why it is not measured."""
+    found = situations("semantic")
+    numbers = {int(re.match(r"\d+", one["name"])[0]) for one in found}  # type: ignore[index]
+    assert set(range(1, 28)) == numbers
+    assert all(("schedule" in one) is ("reason" not in one) for one in found)
+    unmeasured = {one["name"]: one["reason"] for one in found if "reason" in one}
+    assert {"8", "9", "15", "18", "19", "27"} == {name.partition(" ")[0] for name in unmeasured}
+    for reason in unmeasured.values():  # each says where it is proved instead
+        proofs = re.findall(r"tests/unit/\w+\.py", reason)
+        assert proofs
+        assert all((ROOT / proof).is_file() for proof in proofs)
+    rows = targets("semantic", [], [], "")
+    tried = {(t.case.id, str(t.guard), s) for t in rows for s in _schedules(t)}
+    assert tried == {(o["case"], o["guard"], o["schedule"]) for o in found if "case" in o}
+
+
+def _schedules(row: Target) -> list[str]:
+    """Return the schedules that a target is tried with."""
+    then = [str(point) for point in row.then]
+    return [
+        "+".join(f"{point}:{fault}" for point in (str(first), *then))
+        for fault in row.faults
+        for first in row.points
+    ] or ["golden"]
+
+
+def test_situations_behind_one_guard() -> None:
+    """A guard that is asked for leaves the cells that are tried behind it."""
+    only = situations("semantic", "keys")
+    assert {"keys"} == {one["guard"] for one in only if "case" in one}
+    assert {Guard.KEYS} == {t.guard for t in targets("semantic", [], [], "keys")}
+    assert {"none"} == {one["guard"] for one in situations("finalization")}
 
 
 def test_a_suite_may_name_its_runtimes() -> None:

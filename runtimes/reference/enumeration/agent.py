@@ -62,7 +62,7 @@ class SessionOps:
     session: Session
     given: list[Given]
     suffix: str = ""
-    """What the program appends to the names of its slots: another version may call them otherwise."""
+    """What this version of the program appends to the names of its slots."""
     asked: Wanted | None = None
     """The last one."""
     armed: frozenset[str] = field(default_factory=frozenset)

@@ -246,7 +246,7 @@ WHOLE: Mapping[str, Campaign] = {
     "death, drift, death": lambda fresh: kills(fresh(), power=True, depth=2, change=drift),
     "death, a day, death": lambda fresh: kills(fresh(), power=True, depth=2, change=age),
     "kill, given up, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=give_up),
-    "kill, other words": SMALL["kill, other words"],
+    "kill, other words, kill": lambda fresh: kills(fresh(), power=False, depth=2, change=rephrase),
     "kill, other program": SMALL["kill, other program"],
     "kill, a human": SMALL["kill, a human"],
     "asked twice at": twins,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from harness.effects import Tier
 from runtimes.reference.effect_log.errors import FencedError
@@ -23,6 +22,7 @@ from runtimes.reference.resume.errors import EscalatedError
 from runtimes.reference.resume.recovery import take_over
 
 
+Result = TypeVar("Result")
 RUN = "r"
 MANY = 1000
 """No life that ends has so many stops."""
@@ -93,6 +93,26 @@ def key_of(effect_id: str) -> str:
     return f"key-{effect_id}"
 
 
+def opened(state: State, holder: str, torn: list[int]) -> StoppingLog:
+    """Return the log of the run, read and verified."""
+    store, heads = Store(state.disk), Heads(state.disk)
+    log = EffectLog(store, heads, holder, state.world.time.now_ms)
+    found = recover(store, heads, RUN)
+    run = StoppingLog(log, RUN, found.facts, found.head)
+    run.state, run.torn = state, torn
+    log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
+    return run
+
+
+def driven(coroutine: Coroutine[str, None, Result]) -> Result:
+    """Drive what nobody stops to its end."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
 class Life:
     """A process over a state; ``step`` drives it to its next stop."""
 
@@ -108,12 +128,7 @@ class Life:
         self._coroutine = self._live()
 
     async def _live(self) -> None:
-        store, heads = Store(self.state.disk), Heads(self.state.disk)
-        log = EffectLog(store, heads, self.holder, self.state.world.time.now_ms)
-        found = recover(store, heads, RUN)
-        run = StoppingLog(log, RUN, found.facts, found.head)
-        run.state, run.torn = self.state, self.torn
-        log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
+        run = opened(self.state, self.holder, self.torn)
         self.facts = run.facts
         state, time = self.state, self.state.world.time
         session = await take_over(run, state.world, time, self.holder, key_of, state.program)
@@ -191,6 +206,9 @@ class _Idle(asyncio.AbstractEventLoop):
         return False
 
 
+IDLE = _Idle()  # type: ignore[abstract]
+
+
 class Twin:
     """The last request of a living agent, asked once more from the same process."""
 
@@ -206,7 +224,7 @@ class Twin:
         """Go on until it waits for the first one, or has its answer."""
         if self.life.error:
             return
-        asyncio._set_running_loop(_Idle())  # noqa: SLF001 - this is what drives
+        asyncio._set_running_loop(IDLE)  # noqa: SLF001 - this is what drives
         try:
             while isinstance(self._coroutine.send(None), str):
                 pass
@@ -233,25 +251,18 @@ class Twin:
 
 def say(state: State) -> None:
     """Have a human say of each effect of which nobody else can tell whether it was carried out."""
-    store, heads = Store(state.disk), Heads(state.disk)
-    log = EffectLog(store, heads, "a human", state.world.time.now_ms)
-    found = recover(store, heads, RUN)
-    run = RunLog(log, RUN, found.facts, found.head)
-    log._latest = run  # noqa: SLF001 - as above
+    run = opened(state, "a human", [])
     done = {line.slot for line in state.world.ledger}
-    for slot in found.facts.unresolved:
+    for slot in run.facts.unresolved:
         resolution = Resolution(
             slot=slot,
-            effect_id=found.facts.effects[slot].intent.effect_id,
+            effect_id=run.facts.effects[slot].intent.effect_id,
             verdict=Verdict.APPLIED if slot in done else Verdict.ABSENT,
             method="a human has looked",
             by="a human",
             authoritative=True,
         )
-        with suppress(StopIteration):
-            run.append(resolution).send(None)
-        state.records.append(resolution)
-    state.world.rows = len(state.disk.rows)
+        driven(run.append(resolution))
 
 
 Snapshot = tuple[str, State]

@@ -19,16 +19,16 @@ from harness.effects import Json
 from runtimes.reference.effect_log import facts as rules
 from runtimes.reference.effect_log.chain import Row
 from runtimes.reference.effect_log.errors import ConflictError
-from runtimes.reference.effect_log.facts import Facts, Tried
-from runtimes.reference.effect_log.records import Intent, Plan, Verdict, Via
+from runtimes.reference.effect_log.facts import Facts, Standing, Tried
+from runtimes.reference.effect_log.records import Intent, Plan, Terminal, Verdict, Via
 from runtimes.reference.enumeration.disk import Disk
 from runtimes.reference.enumeration.world import World
-from runtimes.reference.resume import carry, remedy
+from runtimes.reference.resume import carry, recovery, remedy
 from runtimes.reference.resume.carry import Carrier
 from runtimes.reference.resume.errors import DriftError
 from runtimes.reference.resume.remedy import Move, Remedy
 from runtimes.reference.resume.session import Given, Session, Wanted
-from runtimes.reference.upstreams.base import Answer, Contract, Order, Seen
+from runtimes.reference.upstreams.base import Answer, Contract, Order, Seen, UpstreamError
 
 
 Patch = tuple[Any, str, Any]
@@ -41,6 +41,8 @@ class Mutant:
 
     about: str
     patches: Sequence[Patch]
+    first: str = ""
+    """The campaign to look in first, where another would take long."""
 
     @contextmanager
     def here(self) -> Iterator[None]:
@@ -186,7 +188,47 @@ async def _same_facts(self: Session, drift: DriftError) -> None:
     del drift
 
 
+async def _settled_later(
+    self: Carrier, slot: str, context: Mapping[str, Json], capability: str = ""
+) -> None:
+    """Settle only for whoever asks, and who asks has a capability."""
+    if capability:
+        await SETTLE(self, slot, context, capability)
+
+
+def _any_end(facts: Facts, seq: int, record: Terminal) -> None:
+    """End the run, whatever is in doubt."""
+    del seq
+    facts.terminal = record
+
+
+ANY_END: Patch = (rules.TAKES, Terminal, _any_end)  # type: ignore[assignment]
+
+
+def _unknown_is_not_done(self: Session, slot: str, tried: Tried) -> Given | None:
+    return None if tried.standing is Standing.UNKNOWN else ENDED(self, slot, tried)
+
+
+def _none_given(facts: Facts) -> tuple[str, ...]:
+    del facts
+    return ()
+
+
+def _any_program(run: str, facts: Facts, steps_hash: str) -> None:
+    del run, facts, steps_hash
+
+
+async def _side_by_side(self: Session, wanted: Wanted) -> Given:
+    """Do what is asked for, whoever does it already."""
+    busy, self.busy = self.busy, {}
+    try:
+        return await PERFORM(self, wanted)
+    finally:
+        self.busy = busy
+
+
 # What a mutant wraps.
+SETTLE, PERFORM, ENDED = Carrier.settle, Session.perform, Session._known  # noqa: SLF001
 ORDER, KNOWN, RESOLVE = Carrier.order, Carrier._known, Carrier._resolve  # noqa: SLF001
 SLOT: Callable[[Session, Wanted], str] = Session._slot  # noqa: SLF001
 REMEDY, KEYED = remedy.remedy, remedy.keyed
@@ -199,10 +241,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "the answer is given before it is durable", [(Carrier, "_complete", _not_written)]
     ),
     "disk not synced": Mutant(
-        "the store says written, and the power can take it", [(Disk, "append", _careless)]
+        "the store says written, and the power can take it", [(Disk, "append", _careless)], "power"
     ),
     "two writers": Mutant(
-        "the store takes a row whose number is taken", [(Disk, "append", _anybody)]
+        "the store takes a row whose number is taken", [(Disk, "append", _anybody)], "zombie"
     ),
     "repeat blindly": Mutant(
         "what is in doubt is called again", [(carry, "remedy", _repeats), ANY_INTENT]
@@ -216,10 +258,12 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "lag ignored": Mutant("a provider is asked before it can know", [(carry, "remedy", _no_lag)]),
     "retention ignored": Mutant(
-        "a key that is forgotten is relied on", [(remedy, "keyed", _keyed_for_ever)]
+        "a key that is forgotten is relied on", [(remedy, "keyed", _keyed_for_ever)], "kill, a day"
     ),
     "own fence": Mutant(
-        "a fence is to keep out what was sent after it", [(Carrier, "_fenced", _own_fence)]
+        "a fence is to keep out what was sent after it",
+        [(Carrier, "_fenced", _own_fence)],
+        "astray",
     ),
     "target not compared": Mutant(
         "a write that may be there is taken for absent", [(Carrier, "_compare", _never_there)]
@@ -227,23 +271,68 @@ MUTANTS: Mapping[str, Mutant] = {
     "unknown is absent": Mutant(
         "what nobody knows is taken for not done", [(Carrier, "_resolve", _nobody_asked)]
     ),
-    "no fence": Mutant("the provider is not told the epoch", [(World, "fence", _says_fenced)]),
+    "no fence": Mutant(
+        "the provider is not told the epoch", [(World, "fence", _says_fenced)], "late"
+    ),
     "no compare-and-swap": Mutant(
-        "the version does not go with the write", [(World, "_expected", _expects_nothing)]
+        "the version does not go with the write",
+        [(World, "_expected", _expects_nothing)],
+        "drift at",
     ),
     "new key": Mutant("each attempt has a key of its own", [(Carrier, "order", _new_key)]),
     "reads not sealed": Mutant("a read is observed again", [(Session, "_read", _unsealed)]),
     "decisions not sealed": Mutant("the model is asked again", [(Session, "_decide", _unsealed)]),
     "premises not checked": Mutant(
-        "a plan goes on, whatever has changed", [(Carrier, "check", _holds)]
+        "a plan goes on, whatever has changed", [(Carrier, "check", _holds)], "kill, drift"
     ),
     "theirs is mine": Mutant(
-        "a version that was met counts as one's own", [(Carrier, "_known", _theirs_is_mine)]
+        "a version that was met counts as one's own",
+        [(Carrier, "_known", _theirs_is_mine)],
+        "kill, drift",
     ),
     "other words, other effect": Mutant(
-        "an effect is known by its text, not by its slot", [(Session, "_slot", _by_its_words)]
+        "an effect is known by its text, not by its slot",
+        [(Session, "_slot", _by_its_words)],
+        "kill, other words",
     ),
     "re-plan on old facts": Mutant(
-        "a forced plan reads nothing anew", [(Session, "replan", _same_facts)]
+        "a forced plan reads nothing anew", [(Session, "replan", _same_facts)], "kill, drift"
+    ),
+    "lost is unsent": Mutant(
+        "a lost call is taken for one that never went out",
+        [(carry, "UnreachableError", UpstreamError)],
+        "trouble",
+    ),
+    "not settled first": Mutant(
+        "a take-over leaves in doubt what is in doubt",
+        [(Carrier, "settle", _settled_later)],
+        "kill, given up",
+    ),
+    "nobody's word": Mutant(
+        "a run ends while something is in doubt",
+        [ANY_END],
+        "kill, given up",
+    ),
+    "asked in vain": Mutant(
+        "what a human is to say is done anyway",
+        [(Session, "_known", _unknown_is_not_done), ANY_INTENT],
+    ),
+    "capabilities live on": Mutant(
+        "a take-over ends nothing that was given out", [(recovery, "_capabilities", _none_given)]
+    ),
+    "any program": Mutant(
+        "a program goes on with another one's slots",
+        [(recovery, "_same_program", _any_program)],
+        "kill, other program",
+    ),
+    "all at once": Mutant(
+        "who asks for what is being done does it too",
+        [(Session, "perform", _side_by_side), ANY_INTENT],
+        "asked twice at",
+    ),
+    "all at once, by the rules": Mutant(
+        "the same, with the log's own rules in place",
+        [(Session, "perform", _side_by_side)],
+        "asked twice at",
     ),
 }

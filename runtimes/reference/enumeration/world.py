@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from harness.effects import Effect, Json, Tier
@@ -64,7 +65,7 @@ class Time:
         self.now = max(self.now, moment_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Thing:
     """A value, its version, and who wrote it."""
 
@@ -76,6 +77,11 @@ class Thing:
     def etag(self) -> str:
         """Return the version as text."""
         return f"v{self.version}"
+
+    @cached_property
+    def hash(self) -> str:
+        """Return the hash of the value."""
+        return digest(self.value)
 
 
 NOTHING = Thing(None, 0, "")
@@ -189,7 +195,7 @@ class World:
         """Return a value with its version."""
         await Stop(f"look {resource}")
         thing = self.thing(resource)
-        return Seen(resource=resource, version=thing.etag, value_hash=digest(thing.value))
+        return Seen(resource=resource, version=thing.etag, value_hash=thing.hash)
 
     def desired(self, order: Order) -> str:
         """Return the hash of what a ``set`` or ``clear`` leaves behind."""
@@ -251,7 +257,7 @@ class World:
             outcome=Outcome.OK,
             response={"value": thing.value, "etag": thing.etag},
             resource=order.target,
-            value_hash=digest(thing.value),
+            value_hash=thing.hash,
             after=thing.etag,
         )
 

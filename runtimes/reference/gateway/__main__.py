@@ -1,6 +1,7 @@
 """The gateway's process: ``python -m runtimes.reference.gateway --folder DIR --world URL``.
 
-It is given its credential by ``BAKEOFF_CREDENTIAL``, and nobody else is.
+It is given its credential by ``BAKEOFF_CREDENTIAL``, and nobody else is; a canary, which nothing
+needs, by ``BAKEOFF_CANARY``.
 """
 
 from __future__ import annotations
@@ -8,39 +9,50 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 import click
 
-from aiohttp import web
+from filelock import FileLock, Timeout
 
 from harness.effects import Tier
 from harness.worker import announce
+from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.effect_log.folder import effect_log
 from runtimes.reference.gateway.admissions import Admissions
+from runtimes.reference.gateway.approval import Approvals
+from runtimes.reference.gateway.approval_file import FileStore
+from runtimes.reference.gateway.audit import Audit
+from runtimes.reference.gateway.client import OPERATORS, WORKERS
 from runtimes.reference.gateway.clock import SystemClock, Watch
-from runtimes.reference.gateway.errors import KeysError
-from runtimes.reference.gateway.face import OperatorFace, WorkerFace
+from runtimes.reference.gateway.errors import GatewayError
+from runtimes.reference.gateway.face import WorkerFace
 from runtimes.reference.gateway.gateway import Gateway
-from runtimes.reference.gateway.guard import OPERATORS, WORKERS
 from runtimes.reference.gateway.keys import Keyring
+from runtimes.reference.gateway.operators import OperatorFace, serve
 from runtimes.reference.gateway.redact import Redactor
 from runtimes.reference.resume.clock import WallClock
+from runtimes.reference.upstreams.base import Upstream
 from runtimes.reference.upstreams.world import WorldUpstream
 
 
 SECRET = "secret"  # noqa: S105 - a file name
+OWNER = 0o700
+DRAIN_S = 10.0
+"""How long calls that are out may take to end, when the process is told to."""
 
 
 def keyring(folder: Path) -> Keyring:
     """Return the root keys of a folder; the first time they are made."""
-    if (folder / "keys").exists():
-        return Keyring.load(folder / "keys")
+    if folder.exists():
+        return Keyring.load(folder)
     made = Keyring.make()
-    made.save(folder / "keys")
+    made.save(folder)
     return made
 
 
@@ -49,54 +61,95 @@ def secret(folder: Path) -> bytes:
     path = folder / SECRET
     if not path.exists():
         fresh = path.with_suffix(".new")
-        fresh.write_bytes(secrets.token_bytes(32))
-        fresh.chmod(0o600)
+        fresh.unlink(missing_ok=True)
+        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(secrets.token_bytes(32))
+            stream.flush()
+            os.fsync(file)
         fresh.replace(path)
     return path.read_bytes()
 
 
-async def serve(folder: Path, world: str, tier: Tier) -> None:
-    """Serve until the process is ended."""
-    incarnation = os.environ.setdefault("BAKEOFF_INCARNATION", f"gateway-{os.getpid()}")
-    credential = os.environ.pop("BAKEOFF_CREDENTIAL", "")
-    headers = {"Authorization": f"Bearer {credential}"} if credential else {}
+def alone(folder: Path) -> FileLock:
+    """Make a folder its owner's, and keep every other gateway out of it.
+
+    Raises:
+        ClickException: another one is there, or the folder is somebody else's.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=OWNER)
+    try:
+        folder.chmod(OWNER)
+        lock = FileLock(folder / "gateway.lock", mode=0o600)
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        msg = f"another gateway serves {folder}; end it first"
+        raise click.ClickException(msg) from error
+    except PermissionError as error:
+        msg = f"{folder} is somebody else's: {error.strerror}; choose another folder"
+        raise click.ClickException(msg) from error
+    return lock
+
+
+async def run(
+    folder: Path, connect: Callable[[str], Upstream], redactor: Redactor, name: str
+) -> None:
+    """Serve until the process is told to end; what is out by then is finished."""
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with AsyncExitStack() as stack:
-        log = stack.enter_context(effect_log(folder / "log", incarnation))
-        http = await stack.enter_async_context(
-            aiohttp.ClientSession(
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=None),
-                connector=aiohttp.TCPConnector(limit=0),
-            )
-        )
+        log = stack.enter_context(effect_log(folder / "log", name))
         admissions = Admissions(folder / "admissions.jsonl")
         stack.callback(admissions.close)
-        redactor = Redactor({"credential": credential} if credential else {})
-
-        def connect(run: str) -> WorldUpstream:
-            return WorldUpstream(http, world, run.partition(".")[0], tier, incarnation)
-
+        audit = Audit(folder / "audit.jsonl", lambda text: str(redactor.redact(text).value))
+        stack.callback(audit.close)
+        watch = Watch(SystemClock())
         gateway = Gateway(
             log=log,
             admissions=admissions,
-            keyring=keyring(folder),
-            watch=Watch(SystemClock()),
+            approvals=Approvals(FileStore(folder / "approvals.json"), watch),
+            audit=audit,
+            keyring=keyring(folder / "keys"),
+            watch=watch,
             clock=WallClock(),
             connect=connect,
             redactor=redactor,
             secret=secret(folder),
         )
-        for name, app in (
+        stack.push_async_callback(gateway.close)
+        for socket, app in (
             (WORKERS, WorkerFace(gateway).app()),
-            (OPERATORS, OperatorFace(gateway).app()),
+            (OPERATORS, OperatorFace(gateway, folder / "keys").app()),
         ):
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
+            (folder / socket).unlink(missing_ok=True)  # of one that was killed
+            stack.callback((folder / socket).unlink, missing_ok=True)
+            runner = await serve(app, folder / socket, DRAIN_S)
             stack.push_async_callback(runner.cleanup)
-            (folder / name).unlink(missing_ok=True)
-            await web.UnixSite(runner, str(folder / name), backlog=4096).start()
         announce()
-        await asyncio.Event().wait()
+        await ended.wait()
+
+
+async def before_world(folder: Path, world: str, tier: Tier) -> None:
+    """Serve before a world, with its credential."""
+    name = os.environ.setdefault("BAKEOFF_INCARNATION", f"gateway-{os.getpid()}")
+    known = {
+        what: text
+        for what in ("credential", "canary")
+        if (text := os.environ.pop(f"BAKEOFF_{what.upper()}", ""))
+    }
+    headers = {"Authorization": f"Bearer {known['credential']}"} if "credential" in known else {}
+    async with aiohttp.ClientSession(
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=None),
+        connector=aiohttp.TCPConnector(limit=0),
+    ) as http:
+
+        def connect(run: str) -> WorldUpstream:
+            return WorldUpstream(http, world, run.partition(".")[0], tier, name)
+
+        await run(folder, connect, Redactor(known, {"canary"} & {*known}), name)
 
 
 @click.command()
@@ -106,14 +159,13 @@ async def serve(folder: Path, world: str, tier: Tier) -> None:
 def main(folder: Path, world: str, tier: str) -> None:
     """Stand between workers and a world: workers use FOLDER/workers.sock in its place.
 
-    Exit code 1 where the root keys or the log cannot be had.
+    Exit code 1 where the root keys or the log cannot be had, or another gateway is there.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(serve(folder, world, Tier(tier)))
-    except KeysError as error:
-        raise click.ClickException(str(error)) from error
+    with alone(folder):
+        try:
+            asyncio.run(before_world(folder, world, Tier(tier)))
+        except (GatewayError, EffectLogError) as error:
+            raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ have died before it knew; nobody else may.
 
 from __future__ import annotations
 
-import time
-
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
 
@@ -23,30 +20,14 @@ from runtimes.reference.gateway.approval_state import (
     All,
     Approval,
     ApprovalError,
-    Moment,
     State,
     Subject,
 )
 from runtimes.reference.gateway.approval_steps import asked, decided, used
+from runtimes.reference.gateway.clock import Moment, SystemClock, Watch
 
 
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 SECOND_NS = 1_000_000_000
-
-
-class Clock(Protocol):
-    """Where the time comes from."""
-
-    def now(self) -> Moment: ...
-
-
-class MachineClock:
-    """The time since the start of the machine, with that in which it slept."""
-
-    def now(self) -> Moment:
-        """Return the time."""
-        boot = BOOT.read_text().strip()
-        return Moment(boot=boot, ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
 
 class Store(Protocol):
@@ -64,13 +45,13 @@ class Approvals:
     may be two processes.  A step that raises may be repeated: it was done, or it was not.
     """
 
-    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+    def __init__(self, store: Store, watch: Watch | None = None) -> None:
         """Work on a store."""
-        self._store, self._clock = store, clock or MachineClock()
+        self._store, self._watch = store, watch or Watch(SystemClock())
 
     def all(self) -> All:
         """Return all approvals as they are now."""
-        return self._known(self._clock.now())
+        return self._known(self._watch.now())
 
     def ask(self, subject: Subject, lasts_s: int) -> Approval:
         """Return the word on a subject, or the request of one, which waits for ``lasts_s``.
@@ -80,7 +61,7 @@ class Approvals:
 
         """
         with self._store.lock():
-            now = self._clock.now()
+            now = self._watch.now()
             fresh = Approval(
                 ident=token_hex(8),
                 subject=subject,
@@ -121,7 +102,7 @@ class Approvals:
             msg = "expected the id of an effect, seen empty text; name who uses the approval"
             raise ApprovalError(msg)
         with self._store.lock():
-            now = self._clock.now()
+            now = self._watch.now()
             return self._save(*used(self._known(now), subject, claim, now))
 
     def forget(self, run: str) -> None:
@@ -135,7 +116,7 @@ class Approvals:
             msg = "expected the name of a human, seen empty text; say who decides"
             raise ApprovalError(msg)
         with self._store.lock():
-            now = self._clock.now()
+            now = self._watch.now()
             lasts_ns = lasts_s * SECOND_NS
             word = replace(shown, state=state, since=now, lasts_ns=lasts_ns, by=by, claim="")
             return self._save(*decided(self._known(now), shown, word))

@@ -14,7 +14,8 @@ from typing import Any
 from filelock import FileLock
 
 from runtimes.reference.effect_log.canonical import canonical
-from runtimes.reference.gateway.approval_state import All, Approval, Moment, State, Subject
+from runtimes.reference.gateway.approval_state import All, Approval, State, Subject
+from runtimes.reference.gateway.clock import Moment
 
 
 VERSION = 1

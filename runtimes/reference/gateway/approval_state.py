@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
-from runtimes.reference.gateway.request import Request
+from runtimes.reference.gateway.clock import Moment
+from runtimes.reference.resume.session import Wanted
 
 
 class State(StrEnum):
@@ -62,24 +63,16 @@ class Subject:
         return *self.line, self.slot
 
     @classmethod
-    def of(cls, request: Request, plan_epoch: int = 0, fork: str = "") -> Subject:
-        """Return the subject that a request is."""
+    def of(cls, run: str, wanted: Wanted, plan_epoch: int = 0, fork: str = "") -> Subject:
+        """Return the subject that a request of a run is."""
         return cls(
-            run=request.call.run,
-            slot=request.call.step,
-            request_hash=request.request_hash,
-            premise_hash=request.premise_hash,
+            run=run,
+            slot=wanted.slot,
+            request_hash=wanted.request_hash,
+            premise_hash=wanted.premise_hash,
             plan_epoch=plan_epoch,
             fork=fork,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """A time of this machine since it was started, which is the only time that it can compare."""
-
-    boot: str
-    ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +89,8 @@ class Approval:
 
     def at(self, now: Moment) -> Approval:
         """Return it as it is at a time: expired, if it was open and its time is over."""
-        lasts = self.since.boot == now.boot and 0 <= now.ns - self.since.ns < self.lasts_ns
+        passed_ns = now.mono_ns - self.since.mono_ns
+        lasts = self.since.life == now.life and 0 <= passed_ns < self.lasts_ns
         return self if lasts or not self.state.open else replace(self, state=State.EXPIRED)
 
 

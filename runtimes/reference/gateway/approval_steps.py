@@ -11,10 +11,10 @@ from runtimes.reference.gateway.approval_state import (
     All,
     Approval,
     ApprovalError,
-    Moment,
     State,
     Subject,
 )
+from runtimes.reference.gateway.clock import Moment
 
 
 BOUND = ("plan_epoch", "request_hash", "premise_hash")

@@ -1,10 +1,11 @@
-"""The one clock by which tokens are judged: that of the gateway.
+"""The one clock by which tokens and approvals are judged: that of the gateway.
 
-Within the life of the process that issued a token its age is a difference of the monotonic clock,
-which nobody can set.  After a restart only the wall clock is left.  It is believed with an
+Until the machine is restarted, an age is a difference of the clock that runs since its start,
+which nobody can set.  After that only the wall clock is left.  It is believed with an
 allowance of ``SKEW_MS``: a token may then live that much longer, and none is refused for a clock
 that is off by less.  A wall clock that falls behind what it has shown by more is not believed at
-all, since it would bring expired tokens back; restart with the right time, or wait.
+all, since it would bring expired tokens back; restart with the right time, or wait.  An approval
+does not outlive the machine's restart at all.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import secrets
 import time
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from runtimes.reference.effect_log.log import wall_ms
 from runtimes.reference.gateway.errors import Reason, RefusedError
 
 
@@ -22,21 +25,28 @@ SKEW_MS = 2_000
 """How far wall clocks may be apart."""
 # The one that goes on while the machine is suspended, where there is such a one.
 STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
-    """What time it is, and how much has passed."""
+    """What time it is, and how much has passed; ``life`` is what the latter counts within."""
 
+    @property
+    def life(self) -> str: ...
     def wall_ms(self) -> int: ...
     def mono_ns(self) -> int: ...
 
 
 class SystemClock:
-    """The clocks of the machine."""
+    """The clocks of the machine; a life lasts from one start of it to the next."""
+
+    def __init__(self) -> None:
+        """Find out which life this is; where nobody knows, it is that of the process."""
+        self.life = BOOT.read_text().strip() if BOOT.exists() else secrets.token_hex(8)
 
     def wall_ms(self) -> int:
         """Return the milliseconds since 1970."""
-        return time.time_ns() // 1_000_000
+        return wall_ms()
 
     def mono_ns(self) -> int:
         """Return the nanoseconds since some moment, suspended or not."""
@@ -45,7 +55,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """A reading of both clocks in one life of a process.
+    """A reading of both clocks in one life of the machine.
 
     ``behind_ms`` is how far the wall clock is behind the latest that it has shown.
     """
@@ -62,7 +72,6 @@ class Watch:
     def __init__(self, clock: Clock, seen_ms: int = 0) -> None:
         """Begin a life; ``seen_ms`` is the latest time that an earlier one has seen."""
         self._clock = clock
-        self._life = secrets.token_hex(8)
         self.seen_ms = seen_ms
 
     def now(self) -> Moment:
@@ -72,7 +81,7 @@ class Watch:
         return Moment(
             wall_ms=wall_ms,
             mono_ns=self._clock.mono_ns(),
-            life=self._life,
+            life=self._clock.life,
             behind_ms=self.seen_ms - wall_ms,
         )
 

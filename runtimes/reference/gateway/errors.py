@@ -28,6 +28,14 @@ class Reason(StrEnum):
     """Another operation, or another target."""
     OUT_OF_BOUNDS = "out_of_bounds"
     """The operation on that target, but not with these arguments."""
+    RETIRED = "retired"
+    """Its root key was retired while the request waited."""
+    LEAK = "leak"
+    """A credential stands in the arguments."""
+    WITHDRAWN = "withdrawn"
+    """What the run may do was ended while the request waited."""
+    UNAPPROVED = "unapproved"
+    """A human must allow it, and has not, or has said no."""
 
 
 class GatewayError(Exception):
@@ -62,3 +70,42 @@ class KeysError(GatewayError):
 
 class ForeignKeyError(KeysError):
     """Nobody here has a root key with such an id."""
+
+
+class Known(StrEnum):
+    """What is known of an effect when its answer is an error."""
+
+    NOT_DONE = "not done"
+    DONE = "done"
+    IN_DOUBT = "in doubt"
+
+
+class TroubleError(GatewayError):
+    """The log or the provider failed.
+
+    Attributes:
+        known: what is known of the effect.
+
+    """
+
+    def __init__(self, slot: str, known: Known, error: Exception) -> None:
+        """Say which effect, what is known of it, and what failed."""
+        super().__init__(f"{slot} is {known}: {type(error).__name__}: {error}")
+        self.known = known
+
+
+class AwaitingError(GatewayError):
+    """A human must allow the request first; it is to be asked again when that was done.
+
+    Attributes:
+        approval: the id under which it is decided.
+
+    """
+
+    def __init__(self, slot: str, approval: str) -> None:
+        """Say which approval."""
+        super().__init__(
+            f"awaiting approval {approval}: {slot} waits for a human; "
+            f"run: bakeoff gateway approvals approve {approval}"
+        )
+        self.approval = approval

@@ -1,165 +1,163 @@
-"""The gateway's HTTP faces: one for workers, which is the world's own, and one for operators.
+"""What workers see of a gateway: the world's own protocol, on a Unix socket.
 
-Both are Unix sockets, so that the kernel says who is at the other end.  To a worker a refusal is
-an answer (``rejected``), because that is what its program branches on; what cannot be told yet is
-503, and its engine tries again.  Who is admitted as one that can plan anew is told ``replan`` where
-its plan does not hold, and ``escalated`` where a human must say.
+To a worker a refusal is an answer (``rejected``), because that is what its program branches on;
+what the same request may be sent for again is 503, and its engine tries again.  Who accepts
+``application/problem+json`` is told by HTTP's status, with what is known of the effect.
 
-For operators: ``POST /admit`` (a list of admissions), ``POST /status`` and ``POST /revoke``.
+``POST /token`` gives a peer the token of its own run, to be narrowed for a child.  Whoever has
+been given one sends it as ``Authorization: Bearer``; without one, that of the run is taken.
 """
 
 from __future__ import annotations
 
-import json
-import socket
-import struct
-
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from harness.effects import Json
-from runtimes.reference.effect_log.errors import ConflictError, EffectLogError
-from runtimes.reference.gateway.admissions import Admission, AdmissionError
-from runtimes.reference.gateway.errors import GatewayError, RefusedError, UnjudgedError
+from runtimes.reference.gateway.admissions import AdmissionError
+from runtimes.reference.gateway.errors import Known, RefusedError, TroubleError
+from runtimes.reference.gateway.fields import check_fields, check_name, refuse
 from runtimes.reference.gateway.gateway import Gateway
-from runtimes.reference.gateway.request import Request, parse
-from runtimes.reference.gateway.strict import LARGEST, BadRequestError
-from runtimes.reference.resume.errors import DriftError, EscalatedError, ResumeError
-from runtimes.reference.resume.session import Given, Wanted
-from runtimes.reference.upstreams.base import UnknownOperationError, UpstreamError
-from runtimes.reference.upstreams.world import HungError, WorldUpstream, operation
+from runtimes.reference.gateway.peer import peer_of
+from runtimes.reference.gateway.request import NAMES, Request, parse
+from runtimes.reference.gateway.said import ERRORS, UNAVAILABLE, reason, status
+from runtimes.reference.gateway.strict import LARGEST, BadRequestError, read
+from runtimes.reference.resume.errors import DriftError, EscalatedError
+from runtimes.reference.resume.session import Given
+from runtimes.reference.upstreams.world import HungError, WorldUpstream
 
 
-CREDENTIALS = struct.Struct("3i")
+PROBLEM = "application/problem+json"
+BEARER = "bearer "
 SETTLED: dict[str, Json] = {"status": "ok", "value": None, "etag": ""}
 """What a worker is given of an effect that was found to be done."""
 
 
-def peer_of(request: web.Request) -> str:
-    """Return who is at the other end of a Unix socket, as the kernel has it."""
-    end = request.transport.get_extra_info("socket") if request.transport else None
-    if end is None or end.family != socket.AF_UNIX:
-        return "nobody"
-    raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    _, uid, gid = CREDENTIALS.unpack(raw)
-    return f"uid:{uid}:{gid}"
-
-
 @dataclass(frozen=True, slots=True)
 class WorkerFace:
-    """What workers see: the world's protocol."""
+    """The routes of workers."""
 
     gateway: Gateway
 
     def app(self) -> web.Application:
         """Return the routes."""
         app = web.Application(client_max_size=LARGEST + 1)
-        app.add_routes([web.post("/perform", self._perform), web.post("/at", self._at)])
-        return app
-
-    async def _perform(self, request: web.Request) -> web.Response:
-        try:
-            asked = parse(await request.read(), request.headers.get("Content-Type", ""))
-        except BadRequestError as error:
-            return web.Response(status=error.status, text=str(error))
-        try:
-            reply = await self._carry_out(peer_of(request), asked)
-        except HungError:
-            reply = {"status": "hang"}
-        except (DriftError, EscalatedError) as error:
-            replans = self.gateway.admissions.of(asked.call.run).replans
-            told = "replan" if isinstance(error, DriftError) else "escalated"
-            reply = {"status": told if replans else "rejected", "value": str(error)}
-        except (RefusedError, ResumeError, ConflictError, AdmissionError) as error:
-            reply = {"status": "rejected", "value": str(error)}
-        except UnknownOperationError as error:
-            reply = {"status": "rejected", "value": str(error)}
-        except (UpstreamError, EffectLogError, UnjudgedError) as error:
-            return web.Response(status=503, text=f"{type(error).__name__}: {error}")
-        return web.json_response(reply)
-
-    async def _carry_out(self, peer: str, asked: Request) -> dict[str, Json]:
-        call = asked.call
-        held = await self.gateway.hold(call.run)
-        context: dict[str, Json] = {"incarnation": call.incarnation, "seq": call.seq}
-        if isinstance(held.world, WorldUpstream):
-            await held.world.asked(call.run, context, call.step)
-        wanted = Wanted(
-            slot=call.step,
-            op=operation(call.op, call.effect),
-            target=str(call.args.get("path") or call.op),
-            args=call.args,
-            premises={premise["path"]: premise["etag"] for premise in call.premises},
-            context={**context, "slept_s": call.slept_s},
-        )
-        return _reply(await self.gateway.perform(peer, wanted, call.run))
-
-    async def _at(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        held = await self.gateway.hold(str(body["run"]))
-        if isinstance(held.world, WorldUpstream):
-            try:
-                await held.world.report(body)
-            except UpstreamError as error:
-                return web.Response(status=503, text=str(error))
-        return web.json_response({})
-
-
-def _reply(given: Given) -> dict[str, Json]:
-    return SETTLED if given.settled or not isinstance(given.response, dict) else given.response
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorFace:
-    """What the operator of a gateway may ask and say."""
-
-    gateway: Gateway
-
-    def app(self) -> web.Application:
-        """Return the routes."""
-        app = web.Application()
         app.add_routes(
             [
-                web.post("/admit", self._admit),
-                web.post("/status", self._status),
-                web.post("/revoke", self._revoke),
+                web.post("/perform", self._plain(self._perform)),
+                web.post("/at", self._plain(self._at)),
+                web.post("/token", self._plain(self._token)),
             ]
         )
         return app
 
-    async def _admit(self, request: web.Request) -> web.Response:
-        try:
-            said = [Admission.from_json(one) for one in await _list(request)]
-        except GatewayError as error:
-            raise web.HTTPUnprocessableEntity(text=str(error)) from error
-        self.gateway.admissions.admit(said)
-        return web.json_response({"admitted": len(said)})
+    def _plain(
+        self, handle: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Return a handler that says what is wrong with a request, and no more."""
 
-    async def _status(self, request: web.Request) -> web.Response:
-        found = {run: self.gateway.status(str(run)) for run in await _list(request)}
-        return web.json_response(
-            {run: {"status": status, "why": why} for run, (status, why) in found.items()}
+        async def handler(request: web.Request) -> web.Response:
+            try:
+                return await handle(request)
+            except BadRequestError as error:
+                return self._problem(error, Known.NOT_DONE)
+            except web.HTTPRequestEntityTooLarge:
+                why = f"expected at most {LARGEST} bytes, seen more; send a reference to the rest"
+                return self._problem(BadRequestError(413, why), Known.NOT_DONE)
+
+        return handler
+
+    async def _perform(self, request: web.Request) -> web.Response:
+        asked = parse(await request.read(), request.headers.get("Content-Type", ""))
+        peer, run = peer_of(request), asked.call.run
+        if asked.cell != run.partition(".")[0]:
+            refuse("expected the cell of the run, seen another; leave the cell to the gateway")
+        try:
+            return web.json_response(await self._carry_out(peer, asked, _token(request)))
+        except HungError:
+            return web.json_response({"status": "hang"})
+        except ERRORS as error:
+            told = PROBLEM in request.headers.get("Accept", "")
+            if told or status(error) == UNAVAILABLE:
+                return self._problem(error, self._known(peer, asked, error))
+            return self._clean({"status": self._word(run, error), "value": str(error)})
+
+    async def _carry_out(self, peer: str, asked: Request, token: str) -> dict[str, Json]:
+        gateway, run = self.gateway, asked.call.run
+        await gateway.announce(peer, run, asked.call)
+        given = await gateway.perform(peer, asked.wanted(), run, token=token, targets=asked.targets)
+        return _reply(given)
+
+    async def _at(self, request: web.Request) -> web.Response:
+        body, run = await _said(request)
+        try:
+            self.gateway.admitted(peer_of(request), run)
+            held = await self.gateway.hold(run)
+            if isinstance(held.world, WorldUpstream):
+                await held.world.report({**body, "cell": held.world.cell})
+        except (AdmissionError, RefusedError) as error:
+            return self._problem(error, None)
+        except Exception as error:  # noqa: BLE001 - nothing depends on a report
+            return self._clean({"detail": str(error)}, UNAVAILABLE)
+        return web.json_response({})
+
+    async def _token(self, request: web.Request) -> web.Response:
+        _, run = await _said(request)
+        try:
+            return web.json_response({"token": await self.gateway.token(peer_of(request), run)})
+        except ERRORS as error:
+            return self._problem(error, None)
+
+    def _word(self, run: str, error: Exception) -> str:
+        """Return the world's word for a refusal."""
+        if (
+            isinstance(error, DriftError | EscalatedError)
+            and self.gateway.admissions.of(run).replans
+        ):
+            return "replan" if isinstance(error, DriftError) else "escalated"
+        return "rejected"
+
+    def _known(self, peer: str, asked: Request, error: Exception) -> Known | None:
+        """Return what is known of the effect, for who may know it."""
+        if isinstance(error, TroubleError):
+            return error.known
+        try:
+            self.gateway.admitted(peer, asked.call.run)
+        except (AdmissionError, RefusedError):
+            return None
+        return self.gateway.known(asked.call.run, asked.call.step)
+
+    def _problem(self, error: Exception, known: Known | None) -> web.Response:
+        kind = "bad_request" if isinstance(error, BadRequestError) else reason(error)
+        said: dict[str, Json] = {"type": kind, "status": status(error), "detail": str(error)}
+        return self._clean(
+            said | ({"effect": known.value} if known else {}), status(error), PROBLEM
         )
 
-    async def _revoke(self, request: web.Request) -> web.Response:
-        body: Mapping[str, Any] = await request.json()
-        try:
-            ended = await self.gateway.revoke(
-                str(body["run"]), str(body.get("by", "operator")), str(body.get("why", ""))
-            )
-        except AdmissionError as error:
-            raise web.HTTPNotFound(text=str(error)) from error
-        return web.json_response({"revoked": [*ended]})
+    def _clean(
+        self, said: dict[str, Json], status: int = 200, media: str = "application/json"
+    ) -> web.Response:
+        value: Any = self.gateway.redactor.redact(said).value
+        return web.json_response(value, status=status, content_type=media)
 
 
-async def _list(request: web.Request) -> list[Any]:
-    try:
-        found = json.loads(await request.text())
-    except ValueError as error:
-        raise web.HTTPBadRequest(text=f"expected JSON, saw {error}") from error
-    if not isinstance(found, list):
-        raise web.HTTPBadRequest(text="expected a list")
-    return found
+def _token(request: web.Request) -> str:
+    held = request.headers.get("Authorization", "")
+    return held[len(BEARER) :].strip() if held.lower().startswith(BEARER) else ""
+
+
+async def _said(request: web.Request) -> tuple[dict[str, Json], str]:
+    """Return the object of a body, and the run that it is about."""
+    body = read(await request.read())
+    if not isinstance(body, dict):
+        refuse("expected an object with a run, seen something else; correct it")
+    check_fields("the request", body, ("run",), tuple(body))
+    check_name("run", body["run"], NAMES["run"], empty=False)
+    return body, str(body["run"])
+
+
+def _reply(given: Given) -> dict[str, Json]:
+    return SETTLED if given.settled or not isinstance(given.response, dict) else given.response

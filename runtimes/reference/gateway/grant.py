@@ -1,8 +1,8 @@
 """What a token may allow: an operation, a target or all below it, and bounds for its arguments.
 
-A target has one spelling.  Whatever another program could take for it, such as ``..``, percent
-signs, a trailing dot or a letter that only looks the same, is not in the grammar, and a subtree
-ends in ``/``: so no name that merely begins like a granted one lies within.
+A target has the one spelling that ``Target`` gives it; a request in another one is refused, not
+repaired.  A subtree ends in ``/``: so no name that merely begins like a granted one lies within.
+What means all below a place (``source/*``) lies within the subtree of that place.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import re
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from harness.effects import Json
 from runtimes.reference.gateway.errors import GrantError
+from runtimes.reference.gateway.target import Target
+from runtimes.reference.gateway.visible import TargetError
 
 
 LONGEST = 512
 """Characters of a target."""
 MOST = 64
 """Grants of a token, bounds of a grant, and values of a bound."""
-WORD = "[A-Za-z0-9_@+~=,:-]+"
-SEGMENT = rf"\.?{WORD}(?:\.{WORD})*"
-TARGET = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
 OPERATION = re.compile(r"[a-z0-9_]{1,64}(?:\.[a-z0-9_]{1,64}){0,7}")
 ARGUMENT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 INT64 = 1 << 63
@@ -91,7 +91,7 @@ class Grant:
         if not is_operation(self.op):
             msg = f"expected an operation such as 'dns.update', saw {seen(self.op)}"
             raise GrantError(msg)
-        if not is_target(self.target.removesuffix("/")) or len(self.target) > LONGEST:
+        if not _grantable(self.target):
             msg = (
                 "expected a target such as 'zone:example.com/app', or 'zone:example.com/' for all "
                 f"below it, saw {seen(self.target)}"
@@ -118,8 +118,29 @@ class Grant:
 
 
 def is_target(text: str) -> bool:
-    """Say whether a text is the one spelling of a target."""
-    return len(text) <= LONGEST and TARGET.fullmatch(text) is not None
+    """Say whether a text is the one spelling of a target, and short enough for a token."""
+    return len(text) <= LONGEST and _canonical(text)
+
+
+def _grantable(text: str) -> bool:
+    """Say whether a text is one target, or with a stroke at its end all below one."""
+    if len(text) > LONGEST or text.endswith("//"):
+        return False
+    # The root of a URL ends in a stroke by itself.
+    for root in (text.removesuffix("/"), text):
+        if is_target(root):
+            found = Target.parse(root)
+            alone = found.query or found.scheme == "mailto"
+            return not found.pattern and not (alone and text.endswith("/"))
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: str) -> bool:
+    try:
+        return str(Target.parse(text)) == text and _plain(text)
+    except TargetError:
+        return False
 
 
 def is_operation(text: str) -> bool:

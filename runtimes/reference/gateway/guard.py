@@ -10,19 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from harness.deadline import Deadline
-from harness.effects import Tier
+from harness.effects import Json, Tier
 from harness.guardian import Scope, Standing
 from harness.process import Address, Exit, Process, Runner, WorkerSpec
 from runtimes.reference.gateway.admissions import Admission
+from runtimes.reference.gateway.client import WORKERS, OperatorError, ask
 from runtimes.reference.gateway.grant import Grant
+from runtimes.reference.gateway.peer import peer
 from runtimes.reference.upstreams.world import operation
 
 
-WORKERS, OPERATORS = "workers.sock", "operators.sock"
-READY_S, ASK_S = 30.0, 10.0
+READY_S = 30.0
 TTL_S = 3600.0
 
 
@@ -71,28 +70,37 @@ class GatewayGuardian:
 
     def admit(self, scopes: Mapping[str, Collection[Scope]], *, replans: bool) -> None:
         """Admit runs, whose worker is a process of this user."""
-        peer = f"uid:{os.getuid()}:{os.getgid()}"
+        mine = peer(os.getuid(), os.getgid())
         said = [
             Admission(
-                run=run, peer=peer, grants=_grants(scope), ttl_s=TTL_S, replans=replans
+                run=run, peer=mine, grants=_grants(scope), ttl_s=TTL_S, replans=replans
             ).to_json()
             for run, scope in scopes.items()
         ]
-        self._post("/admit", said)
+        ask(self.folder, "/admit", said)
+
+    def revoke(self, runs: Collection[str]) -> None:
+        """End what runs may do, as an operator."""
+        for run in runs:
+            ask(
+                self.folder,
+                "/revoke",
+                {"what": run, "by": "operator", "why": "the operator ended it"},
+            )
 
     def standings(self, runs: Collection[str]) -> Mapping[str, Standing]:
         """Ask how runs stand; while it is dead, it says nothing."""
         if not self.service.alive():
             return {}
-        found = self._post("/status", [*runs])
+        found = ask(self.folder, "/status", [*runs])
         return {run: Standing(one["status"], one["why"]) for run, one in found.items()}
 
-    def _post(self, path: str, body: object) -> dict[str, dict[str, str]]:
-        transport = httpx.HTTPTransport(uds=str(self.folder / OPERATORS))
-        with httpx.Client(transport=transport, base_url="http://gateway", timeout=ASK_S) as http:
-            answer = http.post(path, json=body)
-            answer.raise_for_status()
-            return answer.json()  # type: ignore[no-any-return]
+    def explain(self, runs: Collection[str]) -> Mapping[str, Mapping[str, Json]]:
+        """Ask what is true of runs; while it is dead, or its log is damaged, it says nothing."""
+        try:
+            return ask(self.folder, "/explain", [*runs]) if self.service.alive() else {}
+        except OperatorError:
+            return {}
 
 
 def _grants(scope: Collection[Scope]) -> tuple[Grant, ...]:

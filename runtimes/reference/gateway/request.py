@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from harness.effects import Effect, Json
-from harness.world.cell import NEEDS, Call
-from runtimes.reference.effect_log.canonical import digest
+from harness.world.cell import NEEDS, Call, resources
 from runtimes.reference.gateway.fields import (
     check_fields,
     check_name,
@@ -25,6 +24,8 @@ from runtimes.reference.gateway.fields import (
     whole,
 )
 from runtimes.reference.gateway.strict import BadRequestError, read
+from runtimes.reference.resume.session import Wanted
+from runtimes.reference.upstreams.world import operation
 
 
 NAMES: Mapping[str, int] = {
@@ -51,28 +52,22 @@ class Request:
         """Return the body as the world takes it."""
         return {**self.call.to_json(), "run": self.call.run, "cell": self.cell}
 
-    def essence(self) -> dict[str, Json]:
-        """Return what makes it this request and no other; an attempt of it has the same."""
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return all that it acts on, what it is known by first."""
+        return resources(self.call.op, self.call.args)
+
+    def wanted(self) -> Wanted:
+        """Return what is asked for, without which attempt it is."""
         call = self.call
-        return {
-            "cell": self.cell,
-            "run": call.run,
-            "step": call.step,
-            "op": call.op,
-            "effect": call.effect.value,
-            "args": dict(call.args),
-            "key": call.key,
-        }
-
-    @property
-    def request_hash(self) -> str:
-        """Return the SHA-256 of the essence's canonical text."""
-        return digest(self.essence())
-
-    @property
-    def premise_hash(self) -> str:
-        """Return the same of the premises, in their order."""
-        return digest([dict(premise) for premise in self.call.premises])
+        return Wanted(
+            slot=call.step,
+            op=operation(call.op, call.effect),
+            target=self.targets[0],
+            args=call.args,
+            premises={premise["path"]: premise["etag"] for premise in call.premises},
+            context={"incarnation": call.incarnation, "seq": call.seq, "slept_s": call.slept_s},
+        )
 
 
 def parse(body: bytes, media: str = MEDIA[0]) -> Request:

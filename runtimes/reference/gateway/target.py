@@ -80,29 +80,6 @@ class Target:
         return cls(scheme=scheme, authority=authority, segments=tuple(segments[1:]))
 
 
-def covers(scope: str, target: Target) -> bool:
-    """Say whether a scope allows a target: it is that target, or a subtree ending in a stroke.
-
-    Raises:
-        TargetError: the scope itself has more than one meaning.
-
-    """
-    if not scope.endswith("/"):
-        return Target.parse(scope) == target
-    root = Target.parse(scope.removesuffix("/"))
-    if root.pattern or root.query or root.scheme == "mailto" or scope.endswith("//"):
-        refuse("a subtree of names", "a star, a query, an address or two strokes", "shorten it")
-    return str(target).startswith(f"{str(root).removesuffix('/')}/")
-
-
-def same_authority(one: Target, other: Target) -> bool:
-    """Say whether two targets are answered by the same: scheme, host and port.
-
-    A redirect is followed there only.  What has no authority is the same as nothing.
-    """
-    return bool(one.authority) and (one.scheme, one.authority) == (other.scheme, other.authority)
-
-
 def _segment(text: str) -> str:
     if text != ALL:
         if FORBIDDEN & set(text):

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 
-from runtimes.reference.gateway.clock import SKEW_MS, Moment
+from runtimes.reference.gateway.clock import SKEW_MS, Moment, age_ms
 from runtimes.reference.gateway.errors import Reason, RefusedError, UnjudgedError
 from runtimes.reference.gateway.judges import LIMIT_MS, Request, datalog_allows, explain
 from runtimes.reference.gateway.keys import Keyring
@@ -28,6 +28,7 @@ class Permit:
     run: str
     peer: str
     epoch: int
+    key_id: int
     capabilities: tuple[str, ...]
     left_ms: int
 
@@ -74,9 +75,27 @@ class Warden:
             run=token.root.run,
             peer=token.root.peer,
             epoch=token.root.epoch,
+            key_id=token.key_id,
             capabilities=token.ids,
             left_ms=token.ttl_ms - age,
         )
+
+    def confirm(self, permit: Permit, given: Moment, now: Moment) -> None:
+        """Hold a permit that was given before to what is true now.
+
+        Raises:
+            RefusedError: it would not be given any more.
+
+        """
+        if ended := self._revocations.ended(permit.capabilities):
+            why = f"capability {ended[:16]}... has ended; have a token issued anew"
+            raise RefusedError(Reason.REVOKED, why)
+        if permit.key_id not in self._keyring.ids:
+            why = f"root key {permit.key_id} was retired; have a token issued anew"
+            raise RefusedError(Reason.RETIRED, why)
+        if (passed := age_ms(given, now, self._skew_ms)) >= permit.left_ms:
+            why = f"expected less than {permit.left_ms} ms of waiting, saw {passed}; ask again"
+            raise RefusedError(Reason.EXPIRED, why)
 
     def _token(self, text: str) -> Token:
         if self._generation != self._keyring.generation:

@@ -27,7 +27,7 @@ from runtimes.reference.effect_log.records import (
 )
 from runtimes.reference.resume.clock import Clock
 from runtimes.reference.resume.errors import DriftError, UnreadError
-from runtimes.reference.resume.remedy import Move, remedy
+from runtimes.reference.resume.remedy import Move, quiet_ms, remedy
 from runtimes.reference.upstreams.base import (
     Answer,
     Contract,
@@ -65,11 +65,14 @@ class Carrier:
             EffectLogError: the log refuses, or cannot go on.
 
         """
+        before = self.facts.effects.get(intent.slot)
         await self.log.append(intent)
         try:
             answer = await self.upstream.call(self.order(intent, premises, context))
         except UnreachableError:
-            await self._resolve(intent, Verdict.ABSENT, "it was never sent")
+            # An earlier attempt may have been carried out, and may still be.
+            if before is None or before.standing is not Standing.IN_DOUBT:
+                await self._resolve(intent, Verdict.ABSENT, "it was never sent")
             raise
         if _mismatch(answer):
             why = "its provider has another request under this key"
@@ -97,7 +100,7 @@ class Carrier:
                 case Move.WAIT:
                     await self.clock.until(way.until_ms)
                 case Move.REPEAT:
-                    await self._repeat(intent, contract.deadline_s, context, capability)
+                    await self._repeat(tried, contract, context, capability)
                 case Move.QUERY:
                     await self._query(intent, context)
                 case Move.COMPARE:
@@ -169,8 +172,9 @@ class Carrier:
         )
 
     async def _repeat(
-        self, intent: Intent, deadline_s: int, context: Mapping[str, Json], capability: str
+        self, tried: Tried, contract: Contract, context: Mapping[str, Json], capability: str
     ) -> None:
+        intent = tried.intent
         request: Any = intent.request
         try:
             premises = await self.check(intent.slot, request["premises"])
@@ -178,8 +182,11 @@ class Carrier:
         except DriftError as drift:
             why = str(drift)
         if why:
-            # If it was not carried out then, it must not be now.
-            if intent.tier is Tier.Q:
+            # If it was not carried out then, it must not be now; and it may be on its way.
+            until_ms = quiet_ms(intent, contract, self._fenced(tried, contract))
+            if self.clock.now_ms() < until_ms:
+                await self.clock.until(until_ms)
+            elif intent.tier is Tier.Q:
                 await self._query(intent, context)
             else:
                 await self._resolve(intent, Verdict.UNKNOWN, f"in doubt, and {why}")
@@ -189,7 +196,7 @@ class Carrier:
             attempt=intent.attempt + 1,
             capability=capability,
             plan_epoch=self.facts.plan_epoch,
-            deadline_ms=self.clock.now_ms() + deadline_s * 1000,
+            deadline_ms=self.clock.now_ms() + contract.deadline_s * 1000,
         )
         await self.attempt(again, premises, context)
 
@@ -215,7 +222,9 @@ class Carrier:
             return
         desired = self.upstream.desired(self.order(intent, {}, {}))
         there = bool(desired) and seen.value_hash == desired
-        if not there and intent.effect is not Effect.HYBRID:
+        request: Any = intent.request
+        rests = intent.effect is Effect.HYBRID and intent.target in request["premises"]
+        if not there and not rests:
             await self._resolve(
                 intent, Verdict.UNKNOWN, "its target was changed, who knows by whom"
             )

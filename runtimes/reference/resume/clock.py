@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from typing import Protocol
+
+from runtimes.reference.effect_log.log import wall_ms
 
 
 class Clock(Protocol):
@@ -20,7 +21,7 @@ class WallClock:
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""
-        return time.time_ns() // 1_000_000
+        return wall_ms()
 
     async def until(self, moment_ms: int) -> None:
         """Return once the clock shows ``moment_ms``."""

@@ -56,6 +56,15 @@ def keyed(intent: Intent, now_ms: int) -> bool:
     return intent.tier is Tier.K and bool(intent.key) and now_ms < kept_until_ms - MARGIN_MS
 
 
+def quiet_ms(intent: Intent, contract: Contract, fenced_ms: int | None) -> int:
+    """Return from when on no call of an intent can arrive any more, and all that did can be seen.
+
+    ``fenced_ms`` is when its provider began to refuse its epoch, ``None`` if it does not.
+    """
+    last_ms = intent.deadline_ms if fenced_ms is None else min(fenced_ms, intent.deadline_ms)
+    return last_ms + contract.lag_s * 1000
+
+
 def remedy(intent: Intent, contract: Contract, now_ms: int, fenced_ms: int | None) -> Remedy:
     """Return what to do about an intent with nothing after it.
 
@@ -64,10 +73,9 @@ def remedy(intent: Intent, contract: Contract, now_ms: int, fenced_ms: int | Non
     rests = intent.effect is Effect.HYBRID and bool(intent.expect)
     if not rests and keyed(intent, now_ms):
         return Remedy(Move.REPEAT, "its provider knows the key, and answers as it did")
-    quiet_ms = intent.deadline_ms if fenced_ms is None else min(fenced_ms, intent.deadline_ms)
-    quiet_ms += contract.lag_s * 1000
-    if now_ms < quiet_ms:
-        return Remedy(Move.WAIT, "its call may still be on its way", quiet_ms)
+    until_ms = quiet_ms(intent, contract, fenced_ms)
+    if now_ms < until_ms:
+        return Remedy(Move.WAIT, "its call may still be on its way", until_ms)
     if rests:
         return Remedy(Move.COMPARE, "its target shows whether it was carried out")
     if not intent.effect.once:

@@ -19,7 +19,15 @@ from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.canonical import digest
 from runtimes.reference.effect_log.errors import ConflictError
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
-from runtimes.reference.effect_log.records import Decision, Intent, Outcome, Plan, Read, Terminal
+from runtimes.reference.effect_log.records import (
+    Approval,
+    Decision,
+    Intent,
+    Outcome,
+    Plan,
+    Read,
+    Terminal,
+)
 from runtimes.reference.resume.carry import Carrier
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.upstreams.base import Contract, LostError, Order
@@ -33,7 +41,8 @@ TRIES = 5
 class Wanted:
     """What an agent asks for; ``premises`` are the versions that it read, by resource.
 
-    ``context`` is what the caller's protocol carries along.
+    ``context`` is what the caller's protocol carries along, ``approved_by`` the human who let
+    just this happen.
     """
 
     slot: str
@@ -43,6 +52,22 @@ class Wanted:
     premises: Mapping[str, str] = field(default_factory=dict)
     capability: str = ""
     context: Mapping[str, Json] = field(default_factory=dict)
+    approved_by: str = ""
+
+    @property
+    def request(self) -> dict[str, Json]:
+        """Return what is asked, as an intent has it."""
+        return {"args": {**self.args}, "premises": {**self.premises}}
+
+    @cached_property
+    def request_hash(self) -> str:
+        """Return what makes it this request and no other; an attempt of it has the same."""
+        return digest([self.op, self.target, self.request])
+
+    @property
+    def premise_hash(self) -> str:
+        """Return the hash of what it rests on."""
+        return digest({**self.premises})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -61,6 +86,18 @@ class Given:
     """What a read saw, so that a later write can rest on it."""
     logged: bool = False
     """The log had it before it was asked for."""
+
+
+def names(facts: Facts, slot: str) -> list[tuple[int, str]]:
+    """Return a slot's names in the plans so far, the latest first."""
+    later = range(facts.plan_epoch, 1, -1)
+    return [*((epoch, f"{slot}@{epoch}") for epoch in later), (1, slot)]
+
+
+def standing(facts: Facts, slot: str) -> Standing | None:
+    """Return what is known of the effect that stands in a slot; ``None`` if none was tried."""
+    found = (facts.effects.get(name) for _, name in names(facts, slot))
+    return next((tried.standing for tried in found if tried), None)
 
 
 @dataclass(slots=True)
@@ -144,9 +181,7 @@ class Session:
             await self.carrier.log.append(Terminal(status=status, output=output, why=why))
 
     def _names(self, slot: str) -> list[tuple[int, str]]:
-        """Return the slot's names in the plans so far, the latest first."""
-        later = range(self.facts.plan_epoch, 1, -1)
-        return [*[(epoch, f"{slot}@{epoch}") for epoch in later], (1, slot)]
+        return names(self.facts, slot)
 
     def _next(self, slot: str, found: object) -> str:
         """Return the slot's name for a record of the present plan."""
@@ -225,7 +260,7 @@ class Session:
         return wanted.slot
 
     async def _settle_others(self, wanted: Wanted) -> None:
-        """Settle what another request left in doubt in the slot, before this one takes its place."""
+        """Settle what another request left in doubt in the slot, before this one is looked at."""
         for _, name in self._names(wanted.slot):
             tried = self.facts.effects.get(name)
             if (
@@ -274,7 +309,6 @@ class Session:
         effect_id = tried.intent.effect_id if tried else uuid4().hex
         now_ms = self.carrier.clock.now_ms()
         seqs = {(read.resource, read.version): seq for seq, read in self.facts.reads.values()}
-        request: dict[str, Json] = {"args": {**wanted.args}, "premises": {**wanted.premises}}
         intent = Intent(
             slot=slot,
             effect_id=effect_id,
@@ -284,11 +318,14 @@ class Session:
             tier=contract.tier,
             target=wanted.target,
             fingerprint=wanted.fingerprint,
-            request_hash=digest([wanted.op, wanted.target, request]),
-            request=request,
+            request_hash=wanted.request_hash,
+            request=wanted.request,
             key=tried.intent.key if tried else self.key_of(effect_id),
             key_since_ms=tried.intent.key_since_ms if tried else now_ms,
             retention_s=contract.retention_s,
+            approval=Approval.HUMAN if wanted.approved_by else Approval.NONE,
+            approved_by=wanted.approved_by,
+            approved_hash=wanted.request_hash if wanted.approved_by else "",
             capability=wanted.capability,
             plan_epoch=self.facts.plan_epoch,
             premises=tuple(seqs[each] for each in wanted.premises.items() if each in seqs),

@@ -80,10 +80,15 @@ def wait_for(kit: Kit) -> None:
 
 def signal(kit: Kit) -> None:
     """An event that comes before its run waits is kept for it; the first of a key counts."""
+    [other] = kit.start({"other": {"patience_s": LONG_S}})
     [run] = kit.start({"early": {"patience_s": NAP_S * 3}}, ("first",))
+    kit.until_replied("first", other)
     kit.until_held(run)
     kit.send(run, "answer", "mine", 1)
     kit.send(run, "answer", "mine", 2)
+    # What was sent later has arrived: a busy engine may otherwise see them after the wait began.
+    kit.send(other, "answer", "mine", 3)
+    assert "completed" == kit.end(other).status
     kit.release(run, "first")
     view = kit.end(run)
     assert ("completed", ["ok", 1]) == (view.status, view.output)

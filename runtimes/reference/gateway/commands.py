@@ -1,0 +1,148 @@
+"""``bakeoff gateway``: what an operator says to a gateway that runs."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+
+from runtimes.reference.gateway.client import DAY_S, OperatorError, ask
+
+
+REFUSED = 1
+ParamsT = ParamSpec("ParamsT")
+FOLDER = click.option(
+    "--gateway",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder of the gateway: its sockets are there.",
+)
+BY = click.option("--by", default=getpass.getuser, help="Who says it [the user].")
+
+
+def _told(command: Callable[ParamsT, None]) -> Callable[ParamsT, None]:
+    """Return a command that says in one message why the gateway did not do it."""
+
+    @wraps(command)
+    def wrapped(*args: ParamsT.args, **kwargs: ParamsT.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except OperatorError as error:
+            click.echo(f"bakeoff: {error}", err=True)
+            sys.exit(REFUSED)
+
+    return wrapped
+
+
+@click.group()
+def gateway() -> None:
+    """Say what runs may do, and end it, at a gateway that runs.
+
+    Exit code 1 where the gateway refuses, or nobody answers.
+    """
+
+
+@gateway.command()
+@click.argument("what", metavar="RUN|TOKEN")
+@FOLDER
+@BY
+@click.option("--why", default="", help="Why; it stands in the log.")
+@_told
+def revoke(what: str, folder: Path, by: str, why: str) -> None:
+    """End what RUN and its children may do, or TOKEN and what is narrowed from it.
+
+    It counts from the next call on.  A run may act again once it is admitted again; a token
+    never.  Calls that were out by then are named: they may still be done.
+    """
+    done = ask(folder, "/revoke", {"what": what, "by": by, "why": why})
+    click.echo(f"{done['run']}: {len(done['revoked'])} capabilities ended")
+    for run, slots in done["in_flight"].items():
+        click.echo(f"out, and may still be done: {run}: {', '.join(slots)}")
+
+
+@gateway.group()
+def approvals() -> None:
+    """What waits for a human's word."""
+
+
+@approvals.command("list")
+@FOLDER
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@_told
+def list_(folder: Path, as_json: bool) -> None:
+    """List all that was asked of a human, with what was asked."""
+    found = ask(folder, "/approvals")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for one in found:
+        click.echo(f"{one['id']}  {one['state']:<8} {one['run']} {one['slot']} {one['by']}")
+        if one["asks"]:
+            click.echo(f"  {json.dumps(one['asks'], sort_keys=True)}")
+
+
+@approvals.command()
+@click.argument("ident", metavar="ID")
+@FOLDER
+@BY
+@click.option("--lasts", type=click.IntRange(1), default=DAY_S, help="Seconds that it is good.")
+@_told
+def approve(ident: str, folder: Path, by: str, lasts: int) -> None:
+    """Let happen, once, what approval ID asks."""
+    _decide(folder, ident, {"by": by, "lasts_s": lasts, "yes": True})
+
+
+@approvals.command()
+@click.argument("ident", metavar="ID")
+@FOLDER
+@BY
+@_told
+def deny(ident: str, folder: Path, by: str) -> None:
+    """Say no to approval ID, or take a word back that is not used yet."""
+    _decide(folder, ident, {"by": by, "yes": False})
+
+
+def _decide(folder: Path, ident: str, said: dict[str, Any]) -> None:
+    shown = next((one for one in ask(folder, "/approvals") if one["id"] == ident), None)
+    if shown is None:
+        msg = f"nobody asks for approval {ident!r}; run: bakeoff gateway approvals list"
+        raise OperatorError(msg)
+    done = ask(folder, "/decide", {"id": ident, "request_hash": shown["request_hash"], **said})
+    click.echo(f"{done['id']}: {done['state']}")
+
+
+@gateway.command()
+@FOLDER
+@BY
+@_told
+def rotate(folder: Path, by: str) -> None:
+    """Sign from now on with a new root key; tokens of the older ones stay good."""
+    done = ask(folder, "/rotate", {"by": by})
+    click.echo(f"key {done['newest']} signs; {', '.join(map(str, done['keys']))} verify")
+
+
+@gateway.command()
+@click.argument("key", type=int)
+@FOLDER
+@BY
+@_told
+def retire(key: int, folder: Path, by: str) -> None:
+    """Refuse from now on all tokens that root key KEY has signed."""
+    done = ask(folder, "/retire", {"key": key, "by": by})
+    click.echo(f"{', '.join(map(str, done['keys']))} verify")
+
+
+@gateway.command()
+@FOLDER
+@_told
+def metrics(folder: Path) -> None:
+    """Print the figures as Prometheus reads them."""
+    click.echo(ask(folder, "/metrics"), nl=False)

@@ -1,0 +1,1 @@
+"""Programs of the semantic suite: the smallest ones in which a situation can show."""
