@@ -21,6 +21,7 @@ from harness.program import (
     Body,
     Command,
     Emit,
+    FailedError,
     Invoke,
     One,
     ProgramError,
@@ -33,8 +34,13 @@ from runtimes.reference.effect_log.records import Decision
 from runtimes.reference.resume.clock import Clock
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.recovery import take_over
-from runtimes.reference.resume.session import Session, Wanted
+from runtimes.reference.resume.session import Given, Session, Wanted
 from runtimes.reference.upstreams.base import Upstream
+from runtimes.reference.upstreams.refusal import Refusal
+
+
+WORLDS = {"status", "value", "etag"}
+"""What the harness's world answers with, which speaks to programs itself."""
 
 
 @dataclass(slots=True)
@@ -55,9 +61,9 @@ class SessionOps:
             premises={premise.path: premise.etag for premise in command.premises},
         )
         given = await self.session.perform(wanted)
-        said = given.response if isinstance(given.response, dict) else {"value": given.response}
-        reply: dict[str, Json] = {"status": "rejected" if "refused" in said else "ok", **said}
-        self.told(command.name, reply)
+        reply = _reply(given)
+        logged: dict[str, Json] = {"status": f"{reply['status']}, from the log"}
+        self.told(command.name, logged if given.logged else reply)
         return reply
 
     async def sleep(self, name: str, duration_s: float) -> None:
@@ -104,6 +110,19 @@ class SessionOps:
         """Report to nobody: no harness watches."""
 
 
+def _reply(given: Given) -> dict[str, Json]:
+    """Return what a program is told: what a provider answered is its ``value``, whatever it is."""
+    said = given.response
+    if not isinstance(said, dict):
+        return {"status": "ok", "value": said, "etag": given.version}
+    if said.keys() >= WORLDS:
+        return said
+    why = said.get("refused")
+    status = "ok" if why is None else "throttled" if why == Refusal.THROTTLED else "rejected"
+    value = said["value"] if said.keys() == {"value", "version"} else said
+    return {"status": status, "value": value, "etag": given.version}
+
+
 def _refuse(command: Command) -> NoReturn:
     msg = (
         f"{command.name}: an agent without an engine has no events and no children; "
@@ -147,11 +166,13 @@ async def work(
         try:
             output = await play(body, arg, SessionOps(session, told))
         except DriftError as drift:
-            told("re-plan", {"status": "drift", "value": str(drift)})
+            told("new plan", {"status": str(drift)})
             await session.replan(drift)
         except EscalatedError as error:
-            told("escalated", {"status": "escalated", "value": str(error)})
+            told("escalated", {"status": str(error)})
             break
+        except FailedError as error:
+            await session.end("failed", why=str(error))
         else:
             await session.end("completed", output)
     return session

@@ -208,6 +208,10 @@ async def _resolved(log: EffectLog, run: str, slot: str, verdict: Verdict, evide
         known = ", ".join(found.facts.unresolved) or "none"
         msg = f"{slot!r} of {run} is not in doubt; in doubt: {known}"
         raise click.UsageError(msg)
+    left_s = (tried.intent.deadline_ms - wall_ms()) / 1000
+    if verdict is Verdict.ABSENT and left_s > 0:
+        msg = f"the call of {slot!r} may still arrive for {left_s:.0f} s; look and say so then"
+        raise click.UsageError(msg)
     await found.append(
         Lease(epoch=found.facts.epoch + 1, holder=log.actor, claim=uuid4().hex),
         Resolution(

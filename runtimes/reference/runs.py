@@ -13,29 +13,34 @@ import os
 import socket
 import sys
 import time
+import traceback
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from filelock import FileLock
+
 from harness.effects import Json
 from harness.load import LoadError, load, resolve
-from harness.program import FailedError, ProgramError
-from runtimes.reference.agent import work
+from harness.program import Body, ProgramError
+from runtimes.reference.agent import program_hash, work
 from runtimes.reference.commands import AS_JSON, LOG_FOLDER, of, opened
 from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.effect_log.facts import Facts, Standing
-from runtimes.reference.effect_log.folder import effect_log
+from runtimes.reference.effect_log.folder import LOG, effect_log
 from runtimes.reference.effect_log.log import wall_ms
 from runtimes.reference.effect_log.reading import entries, recover
 from runtimes.reference.effect_log.records import plain
-from runtimes.reference.explain import moment
+from runtimes.reference.explain import Line, moment, next_branch
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.resume.errors import PlanError, ResumeError
-from runtimes.reference.upstreams.base import UpstreamError
+from runtimes.reference.resume.recovery import same_program
+from runtimes.reference.resume.remedy import Move
+from runtimes.reference.upstreams.base import Upstream, UpstreamError
 
 
 BEGUN = "runs.json"
@@ -124,7 +129,8 @@ def _line(seq: int, at_ms: int, record: object) -> str:
     kind = type(record).__name__.lower()
     place = str(data.get("slot") or data.get("why") or data.get("holder") or "")
     how = str(data.get("outcome") or data.get("verdict") or data.get("status") or "")
-    return f"{seq:>4}  {moment(at_ms)}  {kind:<11} {place} {how}".rstrip()
+    said = " ".join(word for word in (place, how) if word)
+    return f"{seq:>4}  {moment(at_ms)}  {kind:<11} {said}".rstrip()
 
 
 @runs.command()
@@ -139,19 +145,39 @@ def start(agent: str, run: str, folder: Path, arg: str) -> None:
     """
     try:
         given = json.loads(arg)
+    except ValueError as error:
+        msg = f"expected JSON for --arg, saw {arg!r}: {error}"
+        raise click.UsageError(msg) from error
+    try:
         reference = resolve("agents", f"{agent}:body" if ":" not in agent else agent)
-    except (ValueError, LoadError) as error:
+    except LoadError as error:
         raise click.UsageError(str(error)) from error
-    begun = _begun(folder)
-    if run in begun:
-        msg = f"{run} was begun already; go on with `bakeoff runs resume {run} --log {folder}`"
-        raise click.UsageError(msg)
-    folder.mkdir(parents=True, exist_ok=True)
-    begun[run] = {"agent": reference, "arg": given}
-    fresh = folder / f"{BEGUN}.new"
-    fresh.write_text(json.dumps(begun, indent=1))
-    fresh.replace(folder / BEGUN)
+    with _said():
+        _loaded(reference)
+        if (folder / LOG).is_file():
+            with opened(folder) as (store, heads):
+                same_program(run, recover(store, heads, run).facts, program_hash(reference))
+    _begin(folder, run, reference, given)
     _work(folder, run, reference, given)
+
+
+def _begin(folder: Path, run: str, reference: str, arg: Json) -> None:
+    """Keep which file began a run.
+
+    Raises:
+        UsageError: it was begun already.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{BEGUN}.lock"):
+        begun = _begun(folder)
+        if run in begun:
+            msg = f"{run} was begun already; go on with `bakeoff runs resume {run} --log {folder}`"
+            raise click.UsageError(msg)
+        begun[run] = {"agent": reference, "arg": arg}
+        fresh = folder / f"{BEGUN}.new"
+        fresh.write_text(json.dumps(begun, indent=1))
+        fresh.replace(folder / BEGUN)
 
 
 @runs.command()
@@ -167,7 +193,18 @@ def resume(run: str, folder: Path) -> None:
         known = ", ".join(begun) or "none at all"
         msg = f"{folder} has no run {run!r} that was begun here; it has {known}"
         raise click.UsageError(msg)
+    for line in _waits(folder, run):
+        click.echo(f"{run} waits: {line.slot}: {line.text}", err=True)
     _work(folder, run, begun[run]["agent"], begun[run]["arg"])
+
+
+def _waits(folder: Path, run: str) -> list[Line]:
+    """Return what has to be waited out before anything is done, so that nobody wonders."""
+    if not (folder / LOG).is_file():
+        return []
+    with opened(folder) as (store, heads):
+        facts = recover(store, heads, run).facts
+    return [line for line in next_branch(facts, wall_ms()) if line.kind == Move.WAIT]
 
 
 def _begun(folder: Path) -> dict[str, Any]:
@@ -180,25 +217,42 @@ def _said() -> Any:  # noqa: ANN401 - a context manager's value
     """Say in one line what keeps a run from going on."""
     try:
         yield
+    except click.ClickException:
+        raise
     except (LoadError, PlanError) as error:
         raise click.UsageError(str(error)) from error
-    except (EffectLogError, UpstreamError, ResumeError, ProgramError, FailedError) as error:
+    except (EffectLogError, UpstreamError, ResumeError, ProgramError) as error:
         click.echo(f"bakeoff: {type(error).__name__}: {error}", err=True)
+        sys.exit(FAILED)
+    except Exception:  # noqa: BLE001 - whatever a stranger's program does; the log has what is done
+        traceback.print_exc()
         sys.exit(FAILED)
 
 
-def _work(folder: Path, run: str, reference: str, arg: Json) -> None:
+def _loaded(reference: str) -> tuple[Body, Callable[[], Upstream]]:
+    """Return the program of an agent and what connects it.
+
+    Raises:
+        LoadError: the file is no agent.
+
+    """
     place = reference.rpartition(":")[0]
+    return load(reference, "body"), load(f"{place}:upstream", "upstream")
+
+
+def _work(folder: Path, run: str, reference: str, arg: Json) -> None:
     actor = f"{socket.gethostname()}:{os.getpid()}"
     with _said():
-        body, connect = load(reference, "body"), load(f"{place}:upstream", "upstream")
+        body, connect = _loaded(reference)
+        upstream = connect()
         with effect_log(folder, actor) as log:
             session = asyncio.run(
-                work(log, run, connect(), body, arg, WallClock(), program=reference, told=_tell)
+                work(log, run, upstream, body, arg, WallClock(), program=reference, told=_tell)
             )
             facts = session.facts
     status = status_of(facts)
-    click.echo(f"{run}: {status}")
+    why = facts.terminal.why if facts.terminal else ""
+    click.echo(f"{run}: {status}{': ' if why else ''}{why}")
     if facts.terminal and facts.terminal.output is not None:
         click.echo(json.dumps(facts.terminal.output))
     sys.exit(0 if status == "completed" else ESCALATED if status == "escalated" else FAILED)

@@ -3,7 +3,8 @@
 Above a block stands what a test does with it.  ``<!-- file: NAME -->`` puts it into the page's
 folder, ``<!-- run: NAME -->`` runs it there (``<!-- run: NAME exit 1 -->`` where it must
 fail), ``<!-- seen: NAME -->`` says that each of its lines is printed by that run, and
-``<!-- not run: REASON -->`` says why nobody runs it.
+``<!-- not run: REASON -->`` says why nobody runs it.  What ``walk``, ``beside``, ``prints`` and
+``part of`` mean stands in ``test_walks``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import subprocess
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +26,7 @@ import click
 import pytest
 
 from support.command import COMMAND
+from support.pages import ROOT, blocks, prose
 
 from harness.cli.main import cli
 from harness.effects import Tier
@@ -37,14 +38,8 @@ from harness.suite import suites
 from harness.world import Cell, World
 
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGES = {"python", "bash", "toml", "json", "js"}
-BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>[^\n]+?) -->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-MARK = re.compile(r"(?P<kind>file|run|seen|not run): (?P<name>.+?)(?: exit (?P<code>\d+))?")
 ELSEWHERE = re.compile(
     r"(?<![\w.])/(?:tmp|work|root|home|Users|opt|var)\b|pypi|npmjs|proxy\.golang|localhost"
     r"|https?://(?!127\.0\.0\.1)"
@@ -55,45 +50,16 @@ PATIENCE_S = 240.0
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A fenced block and the mark above it."""
-
-    line: int
-    language: str
-    text: str
-    kind: str
-    name: str
-    code: int
-
-
-def blocks(page: Path) -> list[Block]:
-    """Return the fenced blocks of a page, in order."""
-    text, found = page.read_text(encoding="utf-8"), []
-    for match in BLOCK.finditer(text):
-        mark = MARK.fullmatch(match["mark"] or "")
-        found.append(
-            Block(
-                line=text.count("\n", 0, match.start("text")),
-                language=match["language"],
-                text=match["text"],
-                kind=mark["kind"] if mark else "",
-                name=mark["name"] if mark else "",
-                code=int(mark["code"] or 0) if mark else 0,
-            )
-        )
-    return found
-
-
-def prose(page: Path) -> str:
-    """Return a page without its blocks."""
-    return BLOCK.sub("", page.read_text(encoding="utf-8"))
-
-
 def commands(text: str) -> list[list[str]]:
     """Return the words of each command line of a script, cut where a pipe or another begins."""
-    lines = []
-    for line in text.replace("\\\n", " ").splitlines():
+    lines, whole = [], ""
+    for part in text.replace("\\\n", " ").splitlines():
+        whole += re.sub(r" 2> ?\S+", "", part) + "\n"
+        try:
+            shlex.split(whole)
+        except ValueError:  # a quotation goes on in the next line
+            continue
+        line, whole = whole, ""
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&><")
         lexer.whitespace_split = True
         words: list[str] = []
@@ -233,6 +199,8 @@ def test_blocks_are_marked(page):
     ]
     ran = {block.name for block in blocks(page) if block.kind == "run"}
     assert {block.name for block in blocks(page) if block.kind == "seen"} <= ran
+    walked = {block.name for block in blocks(page) if block.kind in {"walk", "beside"}}
+    assert {block.name for block in blocks(page) if block.kind == "prints"} <= walked
 
 
 @pages

@@ -133,7 +133,7 @@ async def run(
 
 async def before_world(folder: Path, world: str, tier: Tier) -> None:
     """Serve before a world, with its credential."""
-    name = os.environ.get("BAKEOFF_INCARNATION", "gateway")
+    name = os.environ.setdefault("BAKEOFF_INCARNATION", f"gateway-{os.getpid()}")
     known = {
         what: text
         for what in ("credential", "canary")

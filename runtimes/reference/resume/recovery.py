@@ -47,7 +47,7 @@ async def take_over(
 
     """
     facts = log.facts
-    _same_program(log.run, facts, steps_hash)
+    same_program(log.run, facts, steps_hash)
     old = _capabilities(facts)
     lease = Lease(epoch=facts.epoch + 1, holder=holder, claim=uuid4().hex)
     await log.append(lease)
@@ -70,7 +70,13 @@ async def take_over(
     return session
 
 
-def _same_program(run: str, facts: Facts, steps_hash: str) -> None:
+def same_program(run: str, facts: Facts, steps_hash: str) -> None:
+    """Refuse a program that did not begin a run.
+
+    Raises:
+        PlanError: another one did.
+
+    """
     if facts.plan and facts.plan.steps_hash != steps_hash:
         msg = (
             f"{run} was begun by program {facts.plan.steps_hash[:12]!r}, this one is "

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from uuid import uuid4
 
@@ -82,6 +82,10 @@ class Given:
     response: Json
     settled: bool = False
     """It was found to be done; the response itself is not known."""
+    version: str = ""
+    """What a read saw, so that a later write can rest on it."""
+    logged: bool = False
+    """The log had it before it was asked for."""
 
 
 def names(facts: Facts, slot: str) -> list[tuple[int, str]]:
@@ -192,7 +196,7 @@ class Session:
                 msg = f"CONFLICT: {wanted.slot} read {sealed.resource}, is now of {wanted.target}"
                 raise ConflictError(msg)
             if self.facts.drifted.get(sealed.resource, 0) <= found[0]:
-                return Given(sealed.value)
+                return Given(sealed.value, version=sealed.version, logged=True)
         slot = self._next(wanted.slot, found)
         answer = await self.carrier.upstream.call(self._order(wanted, slot))
         if answer.outcome is Outcome.OK:
@@ -204,7 +208,7 @@ class Session:
                 value=answer.response,
             )
             await self.carrier.log.append(sealed)
-        return Given(answer.response)
+        return Given(answer.response, version=answer.after)
 
     async def _decide(self, wanted: Wanted) -> Given:
         decisions = self.facts.decisions
@@ -212,7 +216,7 @@ class Session:
         if found:
             sealed = decisions[found[1]]
             if sealed.asked_hash == wanted.fingerprint:
-                return Given(sealed.output)
+                return Given(sealed.output, logged=True)
             if found[0] == self.facts.plan_epoch:
                 msg = f"CONFLICT: {wanted.slot} was asked with other facts under this plan"
                 raise ConflictError(msg)
@@ -272,7 +276,7 @@ class Session:
         while True:
             tried = self.facts.effects.get(slot)
             if tried and (given := self._known(slot, tried)):
-                return given
+                return replace(given, logged=left == TRIES)
             if not left:
                 raise DriftError(slot, [wanted.target])
             left -= 1
