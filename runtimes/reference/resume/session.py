@@ -82,9 +82,9 @@ class Given:
     response: Json
     settled: bool = False
     """It was found to be done; the response itself is not known."""
-    version: str = ""
+    version: str = field(default="", compare=False)
     """What a read saw, so that a later write can rest on it."""
-    logged: bool = False
+    logged: bool = field(default=False, compare=False)
     """The log had it before it was asked for."""
 
 
