@@ -43,6 +43,7 @@ from runtimes.reference.upstreams.base import (
     UnknownOperationError,
     UnreachableError,
 )
+from runtimes.reference.upstreams.refusal import Refusal, refused
 
 
 class Down(World):
@@ -74,6 +75,8 @@ class Down(World):
             raise self.down["call"]
         if "refused" in self.down:
             return Answer(outcome=Outcome.FAILED_BEFORE, response={"status": "failed"})
+        if "mismatch" in self.down:
+            return refused(Refusal.MISMATCH)
         if "changed" in self.down:
             return Answer(outcome=Outcome.CONFLICT, response=None)
         answer = await super().call(order)
@@ -332,6 +335,34 @@ def test_a_premise_that_was_never_read() -> None:
 
 
 # Trying --------------------------------------------------------------------------------------
+
+
+def test_a_key_with_another_request(down: dict[str, Exception]) -> None:
+    """Log and provider disagree on what a key stands for: a human must look, nobody repeats it."""
+    run = bench(Tier.K)
+    down["mismatch"] = LostError("")
+    with pytest.raises(EscalatedError, match="another request under this key"):
+        run.perform(CLEAR)
+    down.clear()
+    run.take()
+    with pytest.raises(EscalatedError):
+        run.perform(CLEAR)
+    assert [] == run.done
+
+
+def test_a_repetition_that_was_not_sent_says_nothing_of_the_first(
+    down: dict[str, Exception],
+) -> None:
+    """The first one may have been carried out, and stays in doubt until it is known."""
+    run = bench(Tier.K)
+    run.dies(CLEAR, "answer")
+    down["call"] = UnreachableError("not sent")
+    run.take()
+    assert Standing.IN_DOUBT is run.session.facts.effects["clear"].standing
+    down.clear()
+    run.take()
+    assert Given({"status": "ok", "etag": "v2"}) == run.perform(CLEAR)
+    assert ["clear"] == run.done
 
 
 def test_lost_again_and_again(down: dict[str, Exception]) -> None:
