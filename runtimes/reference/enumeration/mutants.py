@@ -322,7 +322,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "any program": Mutant(
         "a program goes on with another one's slots",
-        [(recovery, "_same_program", _any_program)],
+        [(recovery, "same_program", _any_program)],
         "kill, other program",
     ),
     "all at once": Mutant(
