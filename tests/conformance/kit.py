@@ -40,6 +40,11 @@ MOST = 4
 """How many times ``settle_s`` a wait may take in all."""
 
 
+def clock_s(stand: Stand) -> float:
+    """Return by what steps a runtime counts time (seconds), where it says that they matter."""
+    return float(str(stand.runtime.settings(stand.profile).get("clock_s", 0.0)))
+
+
 @contextmanager
 def kit(stand: Stand, primitive: str, idle_s: float | None = None) -> Iterator[Kit]:
     """Lend a kit with a worker for the scenario of a primitive.
@@ -51,7 +56,8 @@ def kit(stand: Stand, primitive: str, idle_s: float | None = None) -> Iterator[K
 
     """
     pool = f"check-{primitive.replace('_', '-')}"
-    reference = f"{PROGRAMS}:{primitive.upper()}"
+    coarse = primitive == "throttle" and clock_s(stand)
+    reference = f"{PROGRAMS}:{primitive.upper()}{'_COARSE' if coarse else ''}"
     scenario = load_scenario(reference)
     folder = stand.folder / pool
     patience_s = patience(stand.runtime, stand.profile) if idle_s is None else (idle_s, idle_s)
@@ -91,8 +97,7 @@ class Kit:
     @property
     def clock_s(self) -> float:
         """Return by what steps the runtime counts time (seconds), where it says that they matter."""
-        settings = self.stand.runtime.settings(self.stand.profile)
-        return float(str(settings.get("clock_s", 0.0)))
+        return clock_s(self.stand)
 
     # Processes -----------------------------------------------------------------------------
 

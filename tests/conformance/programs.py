@@ -197,7 +197,7 @@ CRON = _limited(Policy(cron="* * * * * *"), note)
 # Starts ------------------------------------------------------------------------------------
 
 
-PACE_S, RATE_S = 20.0, 60.0
+PACE_S, PACE_COARSE_S, RATE_S = 10.0, 20.0, 60.0
 DEBOUNCE_S, DEBOUNCE_MAX_S = 10.0, 20.0
 BATCH_S = 8.0
 
@@ -205,6 +205,8 @@ CONCURRENCY = _limited(Policy(concurrency=Concurrency(limit=2)))
 CONCURRENCY_KEY = _limited(Policy(concurrency=Concurrency(limit=1, key="tenant")))
 PRIORITY = _limited(Policy(concurrency=Concurrency(limit=1), priority="rank"))
 THROTTLE = _limited(Policy(throttle=Throttle(limit=2, period_s=PACE_S)))
+# For who counts in whole seconds: a second of it is one step of that clock, and shows nothing.
+THROTTLE_COARSE = _limited(Policy(throttle=Throttle(limit=2, period_s=PACE_COARSE_S)))
 RATE_LIMIT = _limited(Policy(rate_limit=RateLimit(limit=2, period_s=RATE_S)))
 DEBOUNCE = _limited(Policy(debounce=Debounce(period_s=DEBOUNCE_S, key="doc")), note)
 DEBOUNCE_MAX = _limited(
