@@ -17,7 +17,14 @@ from runtimes.reference.effect_log.records import Intent
 from runtimes.reference.enumeration.agent import Given
 from runtimes.reference.enumeration.life import Life, State, key_of, opened, say
 from runtimes.reference.enumeration.oracles import ORACLES, Evidence
-from runtimes.reference.enumeration.world import EFFECTS, RETENTION_S, Thing, Time, World
+from runtimes.reference.enumeration.world import (
+    DEADLINE_S,
+    EFFECTS,
+    RETENTION_S,
+    Thing,
+    Time,
+    World,
+)
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.recovery import take_over
 from runtimes.reference.resume.session import Session, Wanted
@@ -127,6 +134,7 @@ class Runs(RuleBasedStateMachine):
         self.life: Played | None = None
         self.frozen: Played | None = None
         self.dead: Played | None = None
+        self.died_ms = 0
         self.troubled = False
 
     @initialize(
@@ -165,7 +173,7 @@ class Runs(RuleBasedStateMachine):
         """Kill it; what it was about to send may be on its way."""
         assert self.life
         if arrives and self.life.sends and self.dead is None:
-            self.dead = self.life
+            self.dead, self.died_ms = self.life, self.state.world.time.now
         else:
             self.life.close()
         self.life = None
@@ -176,7 +184,7 @@ class Runs(RuleBasedStateMachine):
         """Have the last call of a dead process arrive, unless its deadline has passed."""
         dead, self.dead = self.dead, None
         assert dead
-        if self.in_time(dead.sends):
+        if self.in_time(dead.sends, self.died_ms):
             dead.step()
         dead.close()
 
@@ -208,7 +216,7 @@ class Runs(RuleBasedStateMachine):
     def astray(self) -> None:
         """Have a request that was lost to its living sender arrive, unless it is too late."""
         order = self.state.world.astray
-        if order and self.in_time(order.slot):
+        if order and self.in_time(order.slot, self.state.world.lost_ms):
             self.state.world.arrive()
         self.state.world.astray = None
 
@@ -236,9 +244,16 @@ class Runs(RuleBasedStateMachine):
         """Have a human say what nobody else can."""
         say(self.state)
 
-    def in_time(self, slot: str) -> bool:
-        """Say whether a call of a slot may still arrive."""
-        sent = [r for r in self.state.records if isinstance(r, Intent) and r.slot == slot]
+    def in_time(self, slot: str, sent_ms: int) -> bool:
+        """Say whether the call of a slot that was sent then may still arrive."""
+        sent = [
+            record
+            for record in self.state.records
+            if isinstance(record, Intent)
+            and record.slot == slot
+            # An attempt that was begun after it has a deadline of its own.
+            and record.deadline_ms - DEADLINE_S * 1000 <= sent_ms
+        ]
         return bool(sent) and self.state.world.time.now < sent[-1].deadline_ms
 
     def seen(self) -> Evidence:

@@ -121,6 +121,8 @@ class World:
     """A slot whose next call comes to grief, and how: request, reply, unreachable."""
     astray: Order | None = None
     """A request that was lost to its sender, and may still arrive."""
+    lost_ms: int = 0
+    """When that was sent."""
 
     def copy(self) -> World:
         """Return the same world, with a clock of its own."""
@@ -137,6 +139,7 @@ class World:
             self.rows,
             self.trouble,
             self.astray,
+            self.lost_ms,
         )
 
     def thing(self, path: str) -> Thing:
@@ -176,7 +179,7 @@ class World:
         if how == "unreachable":
             raise UnreachableError(order.slot)
         if how == "request":
-            self.astray = order
+            self.astray, self.lost_ms = order, self.time.now
             raise LostError(order.slot)
         answer = self.apply(order)
         if how == "reply":
