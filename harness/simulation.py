@@ -262,10 +262,13 @@ class Run:
             except Stuck:
                 status, output = "running", None
                 break
+            except ModelError:
+                raise
             except Exception:
                 if not self.revoked:
                     raise
-                status, output = "failed", None  # it cannot go on with nothing but refusals
+                # The body's own: with nothing but refusals it cannot go on.
+                status, output = "failed", None
                 break
             else:
                 status = "completed"

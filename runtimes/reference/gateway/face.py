@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from harness.effects import Json
+from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.gateway.admissions import AdmissionError
 from runtimes.reference.gateway.errors import Known, RefusedError, TroubleError
 from runtimes.reference.gateway.fields import check_fields, check_name, refuse
@@ -25,8 +26,9 @@ from runtimes.reference.gateway.peer import peer_of
 from runtimes.reference.gateway.request import NAMES, Request, parse
 from runtimes.reference.gateway.said import ERRORS, UNAVAILABLE, reason, status
 from runtimes.reference.gateway.strict import LARGEST, BadRequestError, read
-from runtimes.reference.resume.errors import DriftError, EscalatedError
+from runtimes.reference.resume.errors import DriftError, EscalatedError, ResumeError
 from runtimes.reference.resume.session import Given
+from runtimes.reference.upstreams.base import UpstreamError
 from runtimes.reference.upstreams.world import HungError, WorldUpstream
 
 
@@ -100,7 +102,7 @@ class WorkerFace:
                 await held.world.report({**body, "cell": held.world.cell})
         except (AdmissionError, RefusedError) as error:
             return self._problem(error, None)
-        except Exception as error:  # noqa: BLE001 - nothing depends on a report
+        except (UpstreamError, EffectLogError, ResumeError) as error:
             return self._clean({"detail": str(error)}, UNAVAILABLE)
         return web.json_response({})
 
