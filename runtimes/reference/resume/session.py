@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from uuid import uuid4
@@ -333,6 +333,3 @@ class Session:
             deadline_ms=now_ms + contract.deadline_s * 1000,
         )
         await self.carrier.attempt(intent, premises, wanted.context)
-
-
-Ask = Callable[[Wanted], Awaitable[Given]]

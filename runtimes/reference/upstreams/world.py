@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from harness.effects import Effect, Json, Tier
-from harness.world.cell import FENCED, MOVED_ON, RETENTION_S, STRANGER
+from harness.world.cell import FENCED, MOVED_ON, RETENTION_S
 from runtimes.reference.effect_log.canonical import hashed
 from runtimes.reference.effect_log.records import Outcome
 from runtimes.reference.upstreams.base import (
@@ -26,8 +26,6 @@ from runtimes.reference.upstreams.base import (
     UnreachableError,
 )
 
-
-__all__ = ["STRANGER", "HungError", "WorldUpstream", "operation"]
 
 VERBS = frozenset({"read", "ask", "create", "set", "append", "copy", "clear", "query"})
 DEADLINE_S = 2
