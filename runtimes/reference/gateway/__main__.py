@@ -143,7 +143,9 @@ async def before_world(folder: Path, world: str, tier: Tier) -> None:
     async with aiohttp.ClientSession(
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=None),
-        connector=aiohttp.TCPConnector(limit=0),
+        # A connection that was kept may be closed at the other end by now: a call on it
+        # would be in doubt for nothing.
+        connector=aiohttp.TCPConnector(limit=0, force_close=True),
     ) as http:
 
         def connect(run: str) -> WorldUpstream:

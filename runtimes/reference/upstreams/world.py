@@ -30,7 +30,7 @@ from runtimes.reference.upstreams.base import (
 VERBS = frozenset({"read", "ask", "create", "set", "append", "copy", "clear", "query"})
 DEADLINE_S = 2
 """The world drops what it holds for a caller whose connection is gone."""
-OK = 200
+OK, SERVER_FAILED = 200, 500
 
 
 class HungError(UnreachableError):
@@ -151,7 +151,9 @@ class WorldUpstream:
             async with self.http.post(f"{self.url}{path}", json=body) as answer:
                 if answer.status != OK:
                     msg = f"{path} answered {answer.status}: {await answer.text()}"
-                    raise UnreachableError(msg)
+                    # What it refuses it has not begun; where it failed, it may have been done.
+                    refused = answer.status < SERVER_FAILED
+                    raise UnreachableError(msg) if refused else LostError(msg)
                 return await answer.json()  # type: ignore[no-any-return]
         except aiohttp.ClientConnectorError as error:
             raise UnreachableError(str(error)) from error

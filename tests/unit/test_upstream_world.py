@@ -1,0 +1,54 @@
+"""The world as a provider: what is known of a call that it did not answer with 200."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from harness.effects import Tier
+from runtimes.reference.upstreams.base import (
+    Answer,
+    LostError,
+    Order,
+    UnreachableError,
+    UpstreamError,
+)
+from runtimes.reference.upstreams.world import WorldUpstream
+
+
+ORDER = Order(run="r", slot="send", op="append.irreversible", target="mail", args={"path": "mail"})
+
+
+async def called(status: int) -> Answer:
+    """Return what comes of a call that the world answers with a status."""
+
+    async def perform(request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response({"status": "ok", "etag": "v1"}, status=status)
+
+    app = web.Application()
+    app.add_routes([web.post("/perform", perform)])
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        url = str(server.make_url("/")).rstrip("/")
+        return await WorldUpstream(http, url, "r", Tier.O, "gateway").call(ORDER)
+
+
+def test_an_answer() -> None:
+    """What is answered with 200 is done, at the version that it says."""
+    assert "v1" == asyncio.run(called(200)).after
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, UnreachableError), (410, UnreachableError), (500, LostError), (502, LostError)],
+)
+def test_a_refusal_is_no_failure(status: int, kind: type[UpstreamError]) -> None:
+    """What is refused was not begun; where the world itself failed, it is in doubt."""
+    with pytest.raises(kind) as caught:
+        asyncio.run(called(status))
+    assert kind is type(caught.value)
