@@ -7,11 +7,12 @@ import sys
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
 
-from harness.deadline import Deadline, wait_until
+from harness.deadline import Deadline, DeadlineError, wait_until
 from harness.effects import Json
 from harness.process import Address, Link, Process, Service, WorkerSpec
 from harness.runtime import Envelope, JournalEntry, RunView, Start
@@ -24,6 +25,7 @@ from runtimes.support.confine import Place
 
 
 ATTACH_S = 60.0
+LISTED_S = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,11 +119,23 @@ class InngestBackend:
         self.letters.keep(envelope.pool, letter)
 
     def cancel(self, pool: str, runs: Sequence[str]) -> None:
-        """Stop runs and their children."""
+        """Stop runs and their children; one that was just asked for is waited for.
+
+        The server's list is behind its queue, and what it does not list it cannot cancel.
+        """
         wanted, heads = set(runs), tuple(f"{run}." for run in runs)
+        asked = wanted & {*self.starters.values()}
+        nodes: dict[str, Node] = {}
+
+        def listed() -> bool:
+            nodes.update(self._nodes(pool))
+            return asked <= nodes.keys()
+
+        with suppress(DeadlineError):  # it is lost, and `inspect` says so
+            wait_until(listed, Deadline.after(LISTED_S), "the server lists the runs", poll_s=0.1)
         left = [
             str(node["id"])
-            for run, node in self._nodes(pool).items()
+            for run, node in nodes.items()
             if (run in wanted or run.startswith(heads)) and node["status"] not in ENDS
         ]
         list(self.threads.map(self.api.cancel, left))

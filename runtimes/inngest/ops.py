@@ -34,6 +34,8 @@ from runtimes.inngest.reports import Reports
 
 ROUNDED_S = 0.5
 """The server rounds what is left of a sleep to whole seconds, so it may wake so much too early."""
+CLIPPED_S = 1.0
+"""A retry due in less than this comes at the next whole second, however soon (`ParseRetry`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +99,8 @@ class InngestOps:
             if done >= retry.attempts:
                 return {"status": "failed"}
             wait_s = min(retry.first_s * retry.factor ** (done - 1), retry.max_s)
-            after = timedelta(seconds=wait_s * self._envelope.time_scale)
-            raise inngest.RetryAfterError(str(error), after) from error
+            after_s = wait_s * self._envelope.time_scale + CLIPPED_S
+            raise inngest.RetryAfterError(str(error), timedelta(seconds=after_s)) from error
         if self._aside is not None and f"{command.name}/{AFTER_ACK}" in self.armed:
             self._reports.watch(self._envelope, self._context.run_id, command.name)
         return reply

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from harness.engines import Found
 from harness.policy import PRIMITIVES
+from harness.process import Address
 from harness.runtime import Envelope, RuntimeUnavailableError, RunView, Support
 from harness.signature import GOVERNS
 from runtimes.inngest import adapter, emulated
 from runtimes.inngest.adapter import CLOUD, CONNECT, RUNTIME, RUNTIMES, SQLITE
+from runtimes.inngest.api import Api
+from runtimes.inngest.backend import InngestBackend
 from runtimes.inngest.emulated import Letter, Letters
-from runtimes.inngest.names import FAILED, happens, started, starts
+from runtimes.inngest.names import FAILED, app, happens, started, starts
 from runtimes.inngest.server import ENGINE
 from runtimes.inngest.settings import CAPABILITIES, PROFILES
+from runtimes.inngest.stores import Keys
 from runtimes.inngest.view import status_of, view, waits_for
 
 
@@ -173,3 +181,40 @@ def test_default_profile_changes_nothing_of_recovery():
     """Only the number of held steps differs from the vendor's values."""
     assert PROFILES["default"].flags == ["--queue-workers", "2000"]
     assert PROFILES["default"].retries is None
+
+
+@pytest.mark.parametrize("behind", [0, 2])
+def test_a_cancelled_run_is_waited_for_until_the_server_lists_it(behind):
+    """A cancel of what is not listed yet was dropped without a word."""
+    cancelled, shown = [], []
+
+    def answer(request):
+        query = json.loads(request.content)
+        if "cancelRun" in query["query"]:
+            cancelled.append(query["variables"]["run"])
+            return httpx.Response(200, json={"data": {}})
+        shown.append(len(shown) >= behind)
+        whose = {"triggerIDs": ["event-id"], "function": {"slug": f"{app('pool')}-main"}}
+        edges = [{"node": node("RUNNING") | whose}] if shown[-1] else []
+        page = {"hasNextPage": False, "endCursor": ""}
+        return httpx.Response(200, json={"data": {"runs": {"edges": edges, "pageInfo": page}}})
+
+    server = "http://127.0.0.1:9"
+    with (
+        httpx.Client(base_url=server, transport=httpx.MockTransport(answer)) as http,
+        ThreadPoolExecutor() as threads,
+    ):
+        backend = InngestBackend(
+            place=None,
+            profile=PROFILES["fast"],
+            module="",
+            api=Api(http=http, keys=Keys(event=""), revive=lambda: None),
+            threads=threads,
+            interface=Address("127.0.0.1", 9),
+            gateway=None,
+            apps={"pool": "app-id"},
+            starters={("event-id", "main"): "run", ("another", "main"): "another"},
+        )
+        backend.cancel("pool", ["run", "never-asked"])
+    assert ["01ENGINE"] == cancelled
+    assert [*[False] * behind, True] == shown
