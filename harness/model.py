@@ -24,6 +24,7 @@ from harness.runtime import Guarantee
 from harness.scenario import Answer, Case
 from harness.schedule import Schedule
 from harness.simulation import CREDENTIAL, ModelError, Run, Trace, World, drive
+from harness.world.cell import FENCED
 
 
 MAX_COMBINATIONS = 64
@@ -71,7 +72,9 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
     for event in events:
         if event.kind != "reply" or "phase" in event.data:
             continue
-        if event.data["reply"]["status"] != "hang":
+        reply = event.data["reply"]
+        # What hangs was not given, and what is fenced was given to somebody else.
+        if reply["status"] != "hang" and reply.get("value") != FENCED:
             replies[event.run, event.data["step"]] = event.data["reply"]
             if event.data["step"] in chosen and event.data["reply"]["status"] == "ok":
                 decisions[event.data["step"]] = event.data["reply"]["value"]

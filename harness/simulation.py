@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.doubt import Intent, Remedy, intend, remedy
 from harness.effects import Effect, Guard, Json, Tier, idempotency_key
 from harness.faults import Happening
 from harness.guardian import Scope
@@ -30,7 +31,7 @@ from harness.program import (
 from harness.runtime import Guarantee
 from harness.scenario import Answer, Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
-from harness.world.cell import MOVED_ON, RETENTION_S, STRANGER, Call, Cell, resources
+from harness.world.cell import FENCED, MOVED_ON, STRANGER, Call, Cell, resources
 
 
 CANCELLED, ABSENT = "cancelled", "absent"
@@ -141,11 +142,11 @@ class Run:
     stages: Sequence[tuple[Point, Happening]]
     arg: Json
     kept: dict[str, Any] = field(default_factory=dict)
-    intents: dict[str, float] = field(default_factory=dict)
-    """What was about to be called, and when that was first so."""
+    intents: dict[str, Intent] = field(default_factory=dict)
+    """What was about to be called, where somebody writes that down."""
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     sealed: dict[str, dict[str, Json]] = field(default_factory=dict)
-    """What the gateway has of the run: whoever asks again is answered from there."""
+    """What the effect log has of the run: whoever asks again is answered from there."""
     refused: str = ""
     """Why the gateway does nothing more for the run."""
     scope: frozenset[Scope] = frozenset()
@@ -155,11 +156,23 @@ class Run:
     plan: int = 1
     read: dict[str, str] = field(default_factory=dict)
     """What was read by which step."""
+    anew: set[str] = field(default_factory=set)
+    """The steps that read again what had changed."""
     children: list[str] = field(default_factory=list)
     answers: dict[str, Json] = field(default_factory=dict)
     stage: int = 0
     incarnation: int = 1
     seq: int = 0
+
+    @property
+    def logged(self) -> bool:
+        """Say whether an effect log has its steps: the runtime's own, or the gateway's."""
+        return self.own or self.guard is Guard.GATEWAY
+
+    @property
+    def own(self) -> bool:
+        """Say whether that log is the runtime's, and falls silent with its worker."""
+        return self.guarantee is Guarantee.EFFECT_ONCE and self.guard is not Guard.GATEWAY
 
     def count(self, step: str, phase: str) -> int:
         self.counts[step, phase] = self.counts.get((step, phase), 0) + 1
@@ -201,6 +214,8 @@ class Run:
         self.world.cell.age(happening.aged_s)
         self.carry_on(ops)
         self.incarnation += 1
+        if self.own:  # whoever takes over has older calls refused
+            self.world.cell.fence(self.run, self.incarnation)
         if happening.version:
             self.world.case = self.world.case.at(happening.version)
         if happening.rewound:
@@ -228,11 +243,14 @@ class Run:
         self.plan += 1
         for name in [name for name, path in self.read.items() if path in paths]:
             self.sealed.pop(name, None)
+            self.anew.add(name)
 
     def forget(self) -> None:
         """Lose every record, as when an older store takes the place of the present one."""
         self.kept.clear()
         self.intents.clear()
+        if self.own:
+            self.sealed.clear()
         self.children.clear()
         self.answers.clear()
 
@@ -290,8 +308,8 @@ class SimulatedOps:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        gated = run.guard is Guard.GATEWAY and run.guarantee is Guarantee.EFFECT_ONCE
-        # Behind a gateway it keeps no step itself: what is a step's is in the gateway's log.
+        gated = run.guarantee is Guarantee.EFFECT_ONCE
+        # It keeps no step itself: what is a step's is in the effect log.
         waits: dict[str, Any] = {name: kept for name, kept in run.kept.items() if kept is True}
         self.known = waits if gated else dict(run.kept)
         self.left: int | None = None
@@ -301,6 +319,11 @@ class SimulatedOps:
     def call(self, command: Step) -> Call:
         self.run.seq += 1
         keyed = self.run.guard is not Guard.NONE and command.op.effect is not Effect.READ
+        premises = {premise.path: premise.etag for premise in command.premises}
+        if self.run.own:  # it has looked: they hold, whatever it wrote itself since
+            premises = {path: self.run.world.cell.etag(path) for path in premises}
+            if (tried := self.run.intents.get(command.name)) and tried.expect:
+                premises[tried.target] = tried.expect
         return Call(
             run=self.run.run,
             step=command.name,
@@ -308,17 +331,19 @@ class SimulatedOps:
             effect=command.op.effect,
             args=command.args,
             key=idempotency_key(self.run.run, command.name) if keyed else "",
-            premises=[{"path": p.path, "etag": p.etag} for p in command.premises],
+            premises=[{"path": path, "etag": etag} for path, etag in premises.items()],
             slept_s=command.slept_s,
             incarnation=str(self.run.incarnation),
             seq=self.run.seq,
+            epoch=self.run.incarnation if self.run.own else 0,
         )
 
     def orphan(self, happening: Happening) -> Callable[[], None] | None:
         """Return what the lost attempt still does when it is not dead."""
         if not happening.late:
             return None
-        run, known, pending = self.run, self.known, self.pending
+        run, pending = self.run, self.pending
+        known = {**self.known, **(run.sealed if run.own else {})}
         body = run.world.case.scenario.main.body
         incarnation, reply = run.incarnation, self.pending_reply
         if run.guard is Guard.GATEWAY:
@@ -327,8 +352,12 @@ class SimulatedOps:
         def go_on() -> None:
             now, run.incarnation = run.incarnation, incarnation
             if pending is not None:
-                known[pending.step] = reply if reply is not None else run.world.apply(pending)
-                run.world.reply(pending, known[pending.step])
+                said = reply if reply is not None else run.world.apply(pending)
+                run.world.reply(pending, said)
+                if said.get("value") == FENCED:  # somebody else holds the run
+                    run.incarnation = now
+                    return
+                known[pending.step] = said
             ops = SimulatedOps(run)
             ops.known, ops.left = known, happening.orphan
             stages, run.stages = run.stages, ()
@@ -352,7 +381,7 @@ class SimulatedOps:
             if self.left == 0 or self.run.guarantee is Guarantee.EFFECT_ONCE:
                 raise Spent
             self.left -= 1
-        reply = self.ask(command) if self.run.guard is Guard.GATEWAY else self.attempt(command)
+        reply = self.ask(command) if self.run.logged else self.attempt(command)
         self.known[command.name] = reply
         if self.left is None and self.run.guarantee is not Guarantee.RESTART:
             self.run.kept[command.name] = reply
@@ -363,44 +392,54 @@ class SimulatedOps:
         return reply
 
     def ask(self, command: Step) -> dict[str, Json]:
-        """Ask the gateway: what is sealed is not called again, on a false premise nothing is.
+        """Ask who has the log: what is sealed is not called again, on a false premise nothing is.
 
-        Who has no token any more is answered nothing, and what it does not cover is refused.
+        Whom the gateway gave no token is answered nothing, and what it does not cover is refused.
         """
-        run, cell = self.run, self.run.world.cell
-        if run.revoked or not scopes_of(command) <= run.scope:
+        run, name = self.run, command.name
+        if not run.own and (run.revoked or not scopes_of(command) <= run.scope):
             return {"status": "rejected", "value": "its token does not allow it"}
-        if (found := run.sealed.get(command.name)) is not None:
+        if (found := run.sealed.get(name)) is not None:
             return found
-        drifted = [
-            premise.path
-            for premise in command.premises
-            if cell.etag(premise.path) != premise.etag and STRANGER in cell.authors(premise.path)
-        ]
-        if drifted:
-            run.drifted(command.name, drifted)
-            if not run.refused:
-                raise Replanned
-        if run.refused and command.op.effect.writes:
-            return {"status": "rejected", "value": run.refused}
-        name = command.name
-        if command.op.effect is Effect.READ:
-            if name in run.read:
-                command = replace(command, name=f"{name}@{run.plan}")
-            run.read[name] = str(command.args.get("path", ""))
-        reply = cleaned(self.attempt(command))
+        settled = self.settle(command) if run.own and name in run.intents else None
+        if settled is None:
+            self.hold_to_premises(command)
+            if run.refused and command.op.effect.writes:
+                return {"status": "rejected", "value": run.refused}
+            if command.op.effect is Effect.READ:
+                if name in run.anew:
+                    command = replace(command, name=f"{name}@{run.plan}")
+                run.read[name] = str(command.args.get("path", ""))
+            reply = self.attempt(command)
+        else:
+            reply = settled
+        if not run.own:
+            reply = cleaned(reply)
         if not run.refused:
             run.sealed[name] = reply
         return reply
 
+    def drifted(self, command: Step) -> list[str]:
+        """Return the premises that are false by a stranger's hand."""
+        cell = self.run.world.cell
+        return [
+            premise.path
+            for premise in command.premises
+            if cell.etag(premise.path) != premise.etag and STRANGER in cell.authors(premise.path)
+        ]
+
+    def hold_to_premises(self, command: Step) -> None:
+        """Plan anew where a premise is false, or refuse."""
+        if drifted := self.drifted(command):
+            self.run.drifted(command.name, drifted)
+            if not self.run.refused:
+                raise Replanned
+
     def attempt(self, command: Step) -> dict[str, Json]:
-        """Call the world; where the runtime has intents, what is in doubt is settled first."""
+        """Call the world; where there is a log, it has the intent first."""
         run = self.run
-        once = run.guarantee is Guarantee.EFFECT_ONCE and run.guard is not Guard.GATEWAY
-        if once and self.left is None:
-            if command.name in run.intents and (settled := self.settle(command)):
-                return settled
-            run.intents.setdefault(command.name, run.world.cell.clock_s)
+        if run.logged and self.left is None and command.op.effect.writes:
+            run.intents[command.name] = self.intent(command)
         call = self.call(command)
         if self.left is not None:
             reply = run.world.perform(call)
@@ -410,30 +449,35 @@ class SimulatedOps:
         run.world.history.append("call", run.run, nth=nth, **call.to_json())
         self.pending, self.pending_reply = call, None
         if self.falls(command.name, BEFORE, nth):
-            return self.again(command, applied=False)
+            return self.again(command)
         reply = run.world.apply(call)
         self.pending_reply = reply
         if self.falls(command.name, AFTER, nth):
-            return self.again(command, applied=True)
+            return self.again(command)
         run.world.reply(call, reply)
         return reply
 
-    def again(self, command: Step, *, applied: bool) -> dict[str, Json]:
-        """Call a step again; a gateway that died with the call on its way settles it first."""
-        run, tier = self.run, self.run.world.cell.tier
-        effect, target = command.op.effect, str(command.args.get("path", ""))
-        if run.guard is not Guard.GATEWAY or not effect.once:
+    def intent(self, command: Step) -> Intent:
+        """Return what is written down before a call; a key is as old as the first attempt."""
+        cell, before = self.run.world.cell, self.run.intents.get(command.name)
+        return intend(command, cell, before.since_s if before else cell.clock_s)
+
+    def again(self, command: Step) -> dict[str, Json]:
+        """Call a step again in place; where there is a log, what is in doubt is settled first."""
+        run = self.run
+        if not run.logged or command.name not in run.intents:
             return self.attempt(command)
-        shown = any(premise.path == target for premise in command.premises)
-        asked = shown or tier is Tier.Q  # its target shows it, or its provider tells
-        if (tier is Tier.K and not shown) or (not applied and (asked or tier is Tier.V)):
-            return self.attempt(command)
-        if asked:
-            return {"status": "ok", "value": None, "etag": ""}
-        if run.guarantee is Guarantee.EFFECT_ONCE:
-            raise Escalated
-        run.refused = f"nobody knows whether {command.name} was done"
-        return {"status": "rejected", "value": run.refused}
+        try:
+            settled = self.settle(command)
+        except Escalated:
+            if run.guarantee is Guarantee.EFFECT_ONCE:
+                raise
+            run.refused = f"nobody knows whether {command.name} was done"
+            return {"status": "rejected", "value": run.refused}
+        if settled is not None:
+            return settled
+        self.hold_to_premises(command)
+        return self.attempt(command)
 
     def falls(self, step: str, phase: str, nth: int) -> bool:
         """Meet the fault of this point, if any; say whether the step is called again."""
@@ -460,15 +504,19 @@ class SimulatedOps:
         run.stage += 1
 
     def settle(self, command: Step) -> dict[str, Json] | None:
-        """Resolve a call whose outcome is not known, as ``EFFECT_ONCE`` must."""
-        cell = self.run.world.cell
-        keyed = cell.tier is Tier.K and self.run.guard is Guard.KEYS
-        known = cell.clock_s - self.run.intents[command.name] < RETENTION_S
-        if not command.op.effect.once or (keyed and known):
-            return None
-        if cell.tier is Tier.Q and cell.applied(self.run.run, command.name):
-            return {"status": "ok", "value": None, "etag": ""}
-        raise Escalated
+        """Settle what is in doubt, or hand the run to a human; ``None`` says: call it again."""
+        run, cell = self.run, self.run.world.cell
+        way = remedy(
+            command,
+            run.intents[command.name],
+            cell,
+            keyed=cell.tier is Tier.K and run.guard is not Guard.NONE,
+            found=cell.applied(run.run, command.name),
+            drifted=bool(self.drifted(command)),
+        )
+        if way is Remedy.ESCALATE:
+            raise Escalated
+        return {"status": "ok", "value": None, "etag": ""} if way is Remedy.DONE else None
 
     async def sleep(self, name: str, duration_s: float) -> None:
         del duration_s

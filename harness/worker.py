@@ -27,6 +27,7 @@ from harness.scenario import Scenario
 
 
 BEAT_S = 0.3
+OK, SERVER_FAILED = 200, 500
 _LOADED: list[str] = []
 """The versions that were asked for here: what a worker announces is what it loaded."""
 EMULATION = re.compile(r"runtimes\.\w+\.emulated(\..+)?")
@@ -34,6 +35,10 @@ EMULATION = re.compile(r"runtimes\.\w+\.emulated(\..+)?")
 
 class WorldError(Exception):
     """The world did not answer: whether the effect was applied is not known."""
+
+
+class RefusedError(WorldError):
+    """The world was not reached, or refused the request: it has not begun with it."""
 
 
 class WorldClient:
@@ -75,7 +80,7 @@ class WorldClient:
             "premises": [{"path": p.path, "etag": p.etag} for p in step.premises],
             "slept_s": step.slept_s,
         }
-        request = asyncio.ensure_future(self._post("/perform", envelope, body))
+        request = asyncio.ensure_future(self.post("/perform", envelope, body))
         try:
             while beat and not request.done():
                 beat()
@@ -85,17 +90,28 @@ class WorldClient:
             request.cancel()
         if reply["status"] == "hang":
             await asyncio.Event().wait()
-        self._executed.add((envelope.run, step.name))
+        self.executed(envelope, step.name)
         return reply
+
+    def executed(self, envelope: Envelope, name: str) -> None:
+        """Remember that this incarnation executed a step, until it is reported."""
+        self._executed.add((envelope.run, name))
 
     async def at(self, envelope: Envelope, phase: str, name: str) -> None:
         """Report a phase; a step's only if this incarnation executed it, not on replay."""
         if name and (envelope.run, name) not in self._executed:
             return
         self._executed.discard((envelope.run, name))
-        await self._post("/at", envelope, {"run": envelope.run, "phase": phase, "step": name})
+        await self.post("/at", envelope, {"run": envelope.run, "phase": phase, "step": name})
 
-    async def _post(self, path: str, envelope: Envelope, body: dict[str, Any]) -> dict[str, Json]:
+    async def post(self, path: str, envelope: Envelope, body: dict[str, Any]) -> dict[str, Json]:
+        """Send a body to a path of the world, as this incarnation; return the answer.
+
+        Raises:
+            RefusedError: nothing was begun.
+            WorldError: no answer came, or none that says what was done.
+
+        """
         self._seq += 1
         body |= {"cell": envelope.cell, "incarnation": self.incarnation, "seq": self._seq}
         content = json.dumps(body).encode()
@@ -113,7 +129,7 @@ class WorldClient:
             else:
                 reader, writer = await asyncio.open_connection(self._host, self._port)
         except OSError as error:
-            raise WorldError(str(error)) from error
+            raise RefusedError(str(error)) from error
         try:
             for event in (
                 h11.Request(method="POST", target=path, headers=headers),
@@ -128,9 +144,9 @@ class WorldClient:
             raise WorldError(msg) from error
         finally:
             writer.transport.abort()
-        if status != 200:  # noqa: PLR2004 - HTTP
+        if status != OK:
             msg = f"{path} answered {status}: {answer.decode(errors='replace')}"
-            raise WorldError(msg)
+            raise WorldError(msg) if status >= SERVER_FAILED else RefusedError(msg)
         return json.loads(answer)  # type: ignore[no-any-return]
 
     @staticmethod

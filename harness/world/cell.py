@@ -53,8 +53,11 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 def resources(verb: str, args: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return all that a verb acts on; what has no place of its own is called by the verb."""
-    places = [name for name in ("path", "to") if name in NEEDS.get(verb, ())]
+    """Return all that a verb acts on, what it changes first.
+
+    What has no place of its own is called by the verb.
+    """
+    places = [name for name in ("to", "path") if name in NEEDS.get(verb, ())]
     named = [args[name] for name in places if name in args]  # what is missing is refused later
     return tuple(str(each) for each in named) or (verb,)
 

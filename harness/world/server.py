@@ -15,8 +15,9 @@ A third is for a gateway, which stands between the workers and the world:
 
 ``POST /probe``
     ``{"cell", "run", "ask", ...}``: ``look {path}`` answers ``{"value", "etag"}``, ``query
-    {step}`` whether its effect was applied (tier Q), ``fence {epoch}`` has older calls refused,
-    and ``asked {step, incarnation, seq}`` tells that a worker has asked the gateway for a step.
+    {step}`` whether its effect was applied (tier Q) and how late that may show, ``fence {epoch}``
+    has older calls refused, and ``asked {step, incarnation, seq}`` tells that a worker has asked
+    the gateway for a step.
 
 A request may be held before it is applied, after it was applied, or at a reported phase.
 While it is held, the harness breaks what it likes.  A request whose caller dies before it
@@ -254,7 +255,8 @@ class World:
                     value, etag = cell.look(str(body["path"]))
                     reply = {"value": value, "etag": etag}
                 case "query":
-                    reply = {"applied": cell.tier is Tier.Q and cell.applied(run, body["step"])}
+                    applied = cell.tier is Tier.Q and cell.applied(run, body["step"])
+                    reply = {"applied": applied, "lag_s": cell.lag_s}
                 case "fence":
                     cell.fence(run, int(body["epoch"]))
                     reply = {}

@@ -98,13 +98,18 @@ class EmbeddedBackend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedRuntime:
-    """A policy under a name; ``argv`` is how its worker is started."""
+    """A policy under a name; ``argv`` is how its worker is started.
+
+    ``durable`` says that what is kept outlives a power cut, not only the process.
+    """
 
     name: str
     policy: str
     guarantee: Guarantee
     kind: Kind
     argv: Sequence[str] = ("-m", "runtimes.embedded.worker")
+    durable: bool = False
+    backend: type[EmbeddedBackend] = EmbeddedBackend
     dial: Dial = Dial.NONE
     profiles: Sequence[str] = ("default", "fast")
     batch: int = 2000
@@ -135,14 +140,14 @@ class EmbeddedRuntime:
             "takes_over": "the next worker, at its start",
             "attempts": None,
             "governs": {"dead_worker": "takes_over", "unreachable": "takes_over", **LIMITS},
-            "journal": f"sqlite wal, synchronous={'full' if self.policy == 'intent' else 'normal'}",
+            "journal": f"sqlite wal, synchronous={'full' if self.durable else 'normal'}",
         }
 
     @contextmanager
     def start(self, site: Site, profile: str) -> Iterator[EmbeddedBackend]:
         """Give the backend a folder; it has no process of its own."""
         del profile
-        backend = EmbeddedBackend(self, site.state_dir(self.name))
+        backend = self.backend(self, site.state_dir(self.name))
         try:
             yield backend
         finally:

@@ -7,7 +7,7 @@ import sys
 
 from collections.abc import Callable
 
-from harness.effects import Json, Tier
+from harness.effects import Json
 from harness.policy import Policy as Asked
 from harness.program import FailedError, ProgramError, play
 from harness.runtime import Envelope, Start
@@ -19,14 +19,15 @@ from runtimes.embedded.store import FencedError, Store
 
 
 class Engine:
-    """All runs of a pool, in one worker process."""
+    """All runs of a pool, in one worker process; where ``fenced``, only the latest one writes."""
+
+    fenced = False
 
     def __init__(
-        self, store: Store, scenario: Scenario, policy: Policy, tier: Tier, world: WorldClient
+        self, store: Store, scenario: Scenario, policy: Policy, world: WorldClient
     ) -> None:
-        """Prepare; ``run`` starts."""
-        self.store, self.scenario, self.policy, self.tier = store, scenario, policy, tier
-        self.world = world
+        """Prepare; ``look`` starts."""
+        self.store, self.scenario, self.policy, self.world = store, scenario, policy, world
         self.ops: Callable[[Engine, Envelope, Asked], EmbeddedOps] = EmbeddedOps
         self.gate = Gate(store, scenario, store.path.stem)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -62,8 +63,8 @@ class Engine:
 
     def mark(self, run: str, status: str, detail: str) -> None:
         """Write where a run stands, in this worker's hands."""
-        claim, fenced = self.world.incarnation, self.policy is Policy.INTENT
-        self.store.set_status(run, status, claim=claim, detail=detail, fenced=fenced)
+        claim = self.world.incarnation
+        self.store.set_status(run, status, claim=claim, detail=detail, fenced=self.fenced)
 
     def start_child(self, parent: Envelope, name: str, program: str, arg: Json) -> str:
         """Add a child run, once, and take it up; return its id."""
@@ -102,13 +103,12 @@ class Engine:
 
     def fail(self, start: Start, handler: str, why: str) -> None:
         """Write that a run has failed for good, and start the handler of its failure."""
-        run, fenced = start.envelope.run, self.policy is Policy.INTENT
+        run = start.envelope.run
         envelope = child_envelope(start.envelope, "on_failure")
         told: Json = {"run": run, "error": why}
         then = [Start(envelope=envelope, program=handler, arg=told)] if handler else []
-        self.store.fail(run, why, then, fenced=fenced)
+        self.store.fail(run, why, then, fenced=self.fenced)
 
     def finish(self, run: str, output: Json) -> None:
         """Write that a run is done."""
-        fenced = self.policy is Policy.INTENT
-        self.store.set_status(run, "completed", output=output, fenced=fenced)
+        self.store.set_status(run, "completed", output=output, fenced=self.fenced)

@@ -3,28 +3,25 @@
 ============ ====================================================================
 restart      nothing is kept of a run: after a death it begins again
 memo         completions are kept: the step in flight is called again
-intent       intents too: what is in doubt is resolved, or escalated to a human
 ============ ====================================================================
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sys
 import time
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from harness.effects import Effect, Guard, Json, Op, Tier
+from harness.effects import Json
 from harness.policy import Policy as Asked
 from harness.program import Command, Emit, Invoke, One, Step, WaitFor
 from harness.runtime import Envelope
 from harness.worker import WorldError, child_envelope, gather_tasks
-from harness.world.cell import RETENTION_S
 from runtimes.embedded.store import Record
 
 
@@ -37,20 +34,17 @@ class Policy(StrEnum):
 
     RESTART = "restart"
     MEMO = "memo"
-    INTENT = "intent"
 
 
-def now_s() -> float:
-    """Return the time, later by what has passed in the world while nobody was there."""
-    return time.time() + float(os.environ.get("BAKEOFF_AHEAD_S") or 0)
+SPENT: Mapping[str, Json] = {"status": "failed", "value": "its attempts are used up"}
 
 
 class EscalatedError(Exception):
-    """Whether an effect was applied cannot be known: a human must say."""
+    """The run cannot go on by itself: a human must say."""
 
 
 class ReplanError(Exception):
-    """The gateway says that the plan does not hold: the program is to begin anew over its log."""
+    """The plan does not hold: the program is to begin anew over what is kept."""
 
 
 class EmbeddedOps:
@@ -74,8 +68,8 @@ class EmbeddedOps:
     def keep(self, name: str, kind: str, body: Any) -> None:  # noqa: ANN401 - JSON
         """Put a fact on disk, unless the policy keeps nothing."""
         if self.policy is not Policy.RESTART:
-            fenced = self.policy is Policy.INTENT
-            self.engine.store.append(self.envelope.run, Record(name, kind, body), fenced=fenced)
+            record = Record(name, kind, body)
+            self.engine.store.append(self.envelope.run, record, fenced=self.engine.fenced)
             self._kept[name, kind] = body
 
     def kept(self, name: str, kind: str) -> Any:  # noqa: ANN401 - JSON
@@ -83,41 +77,23 @@ class EmbeddedOps:
         return self._kept.get((name, kind))
 
     async def step(self, command: Step) -> dict[str, Json]:
-        """Call the world once more than what is kept of the step allows to skip."""
-        gated = self.policy is Policy.INTENT and self.envelope.guard is Guard.GATEWAY
-        done = None if gated else self.kept(command.name, "completion")
+        """Return what is kept of a step, or call the world."""
+        done = self.kept(command.name, "completion")
         if done is not None:
             return done  # type: ignore[no-any-return]
         reply = await self.attempt(command)
-        if not gated:  # the gateway has the log
-            self.keep(command.name, "completion", reply)
-        elif reply["status"] == "replan":
-            raise ReplanError(str(reply["value"]))
-        elif reply["status"] == "escalated":
-            raise EscalatedError(str(reply["value"]))
+        self.keep(command.name, "completion", reply)
         return reply
 
     async def attempt(self, command: Step) -> dict[str, Json]:
-        """Call the world, behind an intent where the policy has them."""
-        if self.policy is Policy.INTENT and self.envelope.guard is not Guard.GATEWAY:
-            if self.kept(command.name, "intent") is not None:
-                settled = await self.resolve(command)
-                if settled is not None:
-                    return settled
-            else:
-                intent = {"op": command.op.verb, "args": command.args, "at_s": now_s()}
-                self.keep(command.name, "intent", intent)
+        """Call the world until it answers, as often as the program allows."""
         while not self.spent(command.name):
             try:
                 return await self.call(command)
             except (WorldError, TimeoutError) as error:
                 print(f"{self.envelope.run} {command.name}: {error!r}", file=sys.stderr)
-                if self.policy is Policy.INTENT:
-                    settled = await self.resolve(command)
-                    if settled is not None:
-                        return settled
             await self.back_off(command.name)
-        return {"status": "failed", "value": "its attempts are used up"}
+        return {**SPENT}
 
     async def call(self, command: Step) -> dict[str, Json]:
         """Call the world once, for as long as the program gives a step."""
@@ -140,32 +116,6 @@ class EmbeddedOps:
             if errors < retry.attempts:
                 wait_s = min(retry.first_s * retry.factor ** (errors - 1), retry.max_s)
                 await asyncio.sleep(wait_s * self.envelope.time_scale)
-
-    async def resolve(self, command: Step) -> dict[str, Json] | None:
-        """Settle a call whose outcome is not known; ``None`` says: call it again.
-
-        A read or an idempotent write may be called again, and so may one whose key the
-        provider honours.  Otherwise the provider is asked, and where it cannot say that
-        the effect is there, a human must.
-        """
-        if self.envelope.guard is Guard.GATEWAY:
-            return None  # it has the log: what was done is answered from there
-        tier = self.engine.tier
-        keyed = tier is Tier.K and self.envelope.guard is Guard.KEYS
-        known = now_s() - self.kept(command.name, "intent")["at_s"] < RETENTION_S
-        if not command.op.effect.once or (keyed and known):
-            return None
-        if tier is Tier.Q:
-            query = Step(
-                name=f"query {command.name}",
-                op=Op("query", Effect.READ),
-                args={"step": command.name},
-            )
-            answer = await self.engine.world.perform(self.envelope, query)
-            if answer["status"] == "ok" and answer["value"]:
-                return {"status": "ok", "value": None, "etag": ""}
-        why = f"{command.name}: sent, and the provider cannot say whether it was applied"
-        raise EscalatedError(why)
 
     async def sleep(self, name: str, duration_s: float) -> None:
         """Sleep until a moment that is kept."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 
 from pathlib import Path
 
-from harness.effects import Tier
 from harness.worker import WorldClient, announce, scenario
 from runtimes.embedded.engine import Engine
 from runtimes.embedded.ops import Policy
@@ -30,9 +28,7 @@ async def work(engine: Engine) -> None:
 def engine() -> Engine:
     """Return the engine that the command line asks for."""
     policy, path = sys.argv[1:3]
-    tier = Tier(os.environ["BAKEOFF_TIER"])
-    store = Store(Path(path), durable=policy == Policy.INTENT)
-    return Engine(store, scenario(), Policy(policy), tier, WorldClient())
+    return Engine(Store(Path(path)), scenario(), Policy(policy), WorldClient())
 
 
 if __name__ == "__main__":

@@ -3,22 +3,17 @@
 import asyncio
 import threading
 
-from harness.runtime import Guarantee, Kind
-from runtimes.embedded import worker
-from runtimes.embedded.adapter import EmbeddedRuntime
+from runtimes.embedded.worker import work
+from runtimes.reference import worker
+from runtimes.reference.adapter import ReferenceRuntime
 
 
-STUBBORN = EmbeddedRuntime(
-    name="stubborn",
-    policy="intent",
-    guarantee=Guarantee.EFFECT_ONCE,
-    kind=Kind.LIBRARY,
-    argv=(__file__,),
-)
+STUBBORN = ReferenceRuntime(name="stubborn", argv=(__file__,))
 
 
 if __name__ == "__main__":
     try:
-        asyncio.run(worker.work(worker.engine()))
+        with worker.engine() as made:
+            asyncio.run(work(made))
     finally:
         threading.Event().wait()

@@ -31,6 +31,8 @@ SCENARIOS = {
 }
 KEPT = [Guarantee.MEMO, Guarantee.AT_LEAST_ONCE]
 IRREVERSIBLE = ("truncate_source", "cut_over", "notify")
+DOUBTFUL_STEPS = ("truncate_source", "notify")
+"""Whether the third was done, its target shows: it rests on a value."""
 EVERYONE = dict.fromkeys(PHASES, Witness.WORLD)
 ARG: dict[str, Json] = {"run": "r"}
 
@@ -236,12 +238,12 @@ def test_memo(guarantee: Guarantee) -> None:
 
 
 def test_effect_once() -> None:
-    """At six points nobody can know, and a human is told; the other 34 complete."""
+    """At four points nobody can know, and a human is told; the other 36 complete."""
     found = over("migration[O]", "kill(worker)", Guarantee.EFFECT_ONCE)
-    doubtful = at(IRREVERSIBLE, "before_effect", "after_effect")
+    doubtful = at(DOUBTFUL_STEPS, "before_effect", "after_effect")
     assert set() == violating(found)
     assert doubtful == {p for p, each in found.items() if each.ends == {"escalated"}}
-    assert 34 == sum(each.ends == {"completed"} for each in found.values())
+    assert 36 == sum(each.ends == {"completed"} for each in found.values())
 
 
 @pytest.mark.parametrize("guarantee", list(Guarantee))
@@ -283,10 +285,17 @@ def test_keys_without_tier_k() -> None:
 
 
 def test_tier_q() -> None:
-    """A provider that can be asked settles what was applied; what was not, a human must."""
+    """A provider that can be asked settles what was applied, and what was not."""
     found = over("migration[Q]", "kill(worker)", Guarantee.EFFECT_ONCE)
     assert set() == violating(found)
-    assert at(IRREVERSIBLE, "before_effect") == {
+    assert {frozenset({"completed"})} == {each.ends for each in found.values()}
+
+
+def test_tier_v_and_a_log() -> None:
+    """A version shows that it was not done; that it was, only where the value is known too."""
+    found = over("migration[V]", "kill(worker)", Guarantee.EFFECT_ONCE)
+    assert set() == violating(found)
+    assert at(DOUBTFUL_STEPS, "after_effect") == {
         point for point, each in found.items() if each.ends == {"escalated"}
     }
 
@@ -349,8 +358,14 @@ def test_late_request() -> None:
 def test_late_request_that_was_escalated() -> None:
     """Who escalates has no successor's write that a late one could follow."""
     found = over("migration[O]", "late(request)", Guarantee.EFFECT_ONCE)
-    for point in at(IRREVERSIBLE, "before_effect"):
+    for point in at(DOUBTFUL_STEPS, "before_effect"):
         assert (frozenset(), {"escalated"}) == (found[point].violated, found[point].ends)
+
+
+def test_who_takes_over_has_late_requests_refused() -> None:
+    """A log's lease is known to the provider too: nothing of the dead arrives."""
+    found = over("migration[O]", "late(request)", Guarantee.EFFECT_ONCE)
+    assert set() == violating(found)
 
 
 @pytest.mark.parametrize("guarantee", list(Guarantee))
@@ -394,7 +409,7 @@ def test_lost_reply() -> None:
     once = over("migration[O]", "lose(reply)", Guarantee.EFFECT_ONCE)
     assert at(IRREVERSIBLE, "after_effect") == violating(kept)
     assert set() == violating(once)
-    assert at(IRREVERSIBLE, "after_effect") == {
+    assert at(DOUBTFUL_STEPS, "after_effect") == {
         point for point, each in once.items() if each.ends == {"escalated"}
     }
 

@@ -55,6 +55,10 @@ UNITS = {
         'await self._resolve(intent, Verdict.UNKNOWN, f"its target cannot be seen: {error}")',
         "return",
         "case Move.ESCALATE:",  # there is no other move
+        # An effect whose program tries no more.
+        "tried = self.facts.effects.get(slot)",
+        "if tried and tried.standing is Standing.IN_DOUBT:",
+        "await self._resolve(tried.intent, Verdict.UNKNOWN, why)",
     ),
     "clock": (
         "await asyncio.sleep(left_ms / 1000)",
@@ -96,6 +100,8 @@ UNITS = {
         # What was refused, lost or changed again and again, or has ended.
         "if answer.outcome is Outcome.OK:",
         "if not left:",
+        "if losses >= self.losses or not left:",
+        "await self.carrier.give_up(self._slot(wanted), why)",
         "raise",
         "raise DriftError(slot, [wanted.target])",
         "if self.facts.terminal is None:",

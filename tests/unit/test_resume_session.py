@@ -375,6 +375,30 @@ def test_lost_again_and_again(down: dict[str, Exception]) -> None:
     assert ["clear"] == run.done
 
 
+def test_who_counts_himself_is_told_of_each_loss(down: dict[str, Exception]) -> None:
+    """A program with attempts of its own hears of one at a time, and leaves the last to a human."""
+    run = bench(Tier.O)
+    run.session.losses = 1
+    down["lost"] = Exception()
+    for attempt in (1, 2):
+        with pytest.raises(LostError):
+            run.perform(CREATE)
+        assert attempt == run.session.facts.effects["create"].intent.attempt
+    driven(run.session.give_up(CREATE, "its attempts are used up"))
+    assert Standing.UNKNOWN is run.session.facts.effects["create"].standing
+    with pytest.raises(EscalatedError, match="used up"):
+        run.perform(CREATE)
+
+
+def test_giving_up_what_is_known_changes_nothing() -> None:
+    """Only what is in doubt is left to a human."""
+    run = bench(Tier.O)
+    driven(run.session.give_up(CREATE, "never tried"))
+    run.perform(CREATE)
+    driven(run.session.give_up(CREATE, "its attempts are used up"))
+    assert Standing.DONE is run.session.facts.effects["create"].standing
+
+
 def test_changed_again_and_again(down: dict[str, Exception]) -> None:
     """Where others write faster than it can, a plan must say what is to follow."""
     run = bench(Tier.V)

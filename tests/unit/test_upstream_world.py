@@ -19,6 +19,7 @@ from runtimes.reference.upstreams.base import (
     UpstreamError,
 )
 from runtimes.reference.upstreams.world import WorldUpstream
+from runtimes.reference.upstreams.world_http import http_post
 
 
 ORDER = Order(run="r", slot="send", op="append.irreversible", target="mail", args={"path": "mail"})
@@ -35,7 +36,7 @@ async def called(status: int) -> Answer:
     app.add_routes([web.post("/perform", perform)])
     async with TestServer(app) as server, aiohttp.ClientSession() as http:
         url = str(server.make_url("/")).rstrip("/")
-        return await WorldUpstream(http, url, "r", Tier.O, "gateway").call(ORDER)
+        return await WorldUpstream(http_post(http, url), "r", Tier.O, "gateway").call(ORDER)
 
 
 def test_an_answer() -> None:

@@ -39,6 +39,7 @@ from runtimes.reference.gateway.redact import Redactor
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.upstreams.base import Upstream
 from runtimes.reference.upstreams.world import WorldUpstream
+from runtimes.reference.upstreams.world_http import http_post
 
 
 SECRET = "secret"  # noqa: S105 - a file name
@@ -149,7 +150,7 @@ async def before_world(folder: Path, world: str, tier: Tier) -> None:
     ) as http:
 
         def connect(run: str) -> WorldUpstream:
-            return WorldUpstream(http, world, run.partition(".")[0], tier, name)
+            return WorldUpstream(http_post(http, world), run.partition(".")[0], tier, name)
 
         await run(folder, connect, Redactor(known, {"canary"} & {*known}), name)
 

@@ -108,6 +108,12 @@ class Carrier:
                 case Move.ESCALATE:
                     await self._resolve(intent, Verdict.UNKNOWN, way.why)
 
+    async def give_up(self, slot: str, why: str) -> None:
+        """Leave an effect in doubt to a human."""
+        tried = self.facts.effects.get(slot)
+        if tried and tried.standing is Standing.IN_DOUBT:
+            await self._resolve(tried.intent, Verdict.UNKNOWN, why)
+
     async def check(self, slot: str, premises: Mapping[str, str]) -> dict[str, str]:
         """Hold premises to the world; return their versions as they are now.
 

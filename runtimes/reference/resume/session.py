@@ -106,6 +106,8 @@ class Session:
 
     carrier: Carrier
     key_of: Callable[[str], str]
+    losses: int = TRIES
+    """How many lost answers one request meets before it says so."""
     busy: dict[str, asyncio.Event] = field(default_factory=dict)
 
     @property
@@ -153,6 +155,10 @@ class Session:
             if (tried := self.facts.effects.get(name)) and tried.standing is not Standing.UNKNOWN:
                 return self._known(name, tried)
         return None
+
+    async def give_up(self, wanted: Wanted, why: str) -> None:
+        """Leave to a human what is still in doubt in a slot, and try no more."""
+        await self.carrier.give_up(self._slot(wanted), why)
 
     async def glance(self, wanted: Wanted) -> Given:
         """Read without sealing: what a run that has ended sees is nothing to rest on."""
@@ -272,7 +278,7 @@ class Session:
 
     async def _write(self, wanted: Wanted, contract: Contract) -> Given:
         await self._settle_others(wanted)
-        slot, left = self._slot(wanted), TRIES
+        slot, left, losses = self._slot(wanted), TRIES, 0
         while True:
             tried = self.facts.effects.get(slot)
             if tried and (given := self._known(slot, tried)):
@@ -286,7 +292,8 @@ class Session:
                 else:
                     await self._attempt(slot, tried, wanted, contract)
             except LostError:
-                if not left:
+                losses += 1
+                if losses >= self.losses or not left:
                     raise
 
     def _known(self, slot: str, tried: Tried) -> Given | None:

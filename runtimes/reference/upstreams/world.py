@@ -6,20 +6,18 @@ is part of what a token grants, so that no agent can call a payment idempotent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import aiohttp
 
 from harness.effects import Effect, Json, Tier
 from harness.world.cell import FENCED, MOVED_ON, RETENTION_S
 from runtimes.reference.effect_log.canonical import hashed
+from runtimes.reference.effect_log.errors import FencedError
 from runtimes.reference.effect_log.records import Outcome
 from runtimes.reference.upstreams.base import (
     Answer,
     Contract,
-    LostError,
     Order,
     Seen,
     UnknownOperationError,
@@ -27,10 +25,15 @@ from runtimes.reference.upstreams.base import (
 )
 
 
+Post = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+"""Sends a body to a path of the world, with the credential, and returns the answer.
+
+It raises `UnreachableError` where nothing was begun, `LostError` where that cannot be told.
+"""
+PERFORM = "/perform"
 VERBS = frozenset({"read", "ask", "create", "set", "append", "copy", "clear", "query"})
 DEADLINE_S = 2
 """The world drops what it holds for a caller whose connection is gone."""
-OK, SERVER_FAILED = 200, 500
 
 
 class HungError(UnreachableError):
@@ -44,14 +47,13 @@ def operation(verb: str, effect: str) -> str:
 
 @dataclass(slots=True)
 class WorldUpstream:
-    """One run's cell of the world, reached over its HTTP face with the credential."""
+    """One run's cell of the world, reached over its HTTP face."""
 
-    http: aiohttp.ClientSession
-    url: str
+    post: Post
     cell: str
     tier: Tier
     caller: str
-    """Under which incarnation the gateway itself calls."""
+    """Under which incarnation it is called where nobody else asked."""
     calls: int = 0
 
     def contract(self, op: str, target: str) -> Contract:
@@ -71,7 +73,13 @@ class WorldUpstream:
         )
 
     async def call(self, order: Order) -> Answer:
-        """Perform a step, as the worker would have."""
+        """Perform a step, as the worker would have.
+
+        Raises:
+            LostError, UnreachableError: as `Post` does.
+            FencedError: another one holds the run; nothing was done.
+
+        """
         self.calls += 1
         premises = {**order.premises, **({order.target: order.expect} if order.expect else {})}
         verb, _, effect = order.op.partition(".")
@@ -90,26 +98,38 @@ class WorldUpstream:
             **order.context,
             "epoch": order.epoch,
         }
-        reply = await self._post("/perform", body)
+        reply = await self.post(PERFORM, body)
         status = str(reply.get("status"))
         if status == "hang":
             msg = f"{order.slot}: the world hangs"
             raise HungError(msg)
         value, etag = reply.get("value"), str(reply.get("etag", ""))
-        outcome = Outcome.OK if status == "ok" else Outcome.FAILED_BEFORE
-        if status == "rejected" and value in {MOVED_ON, FENCED}:
-            outcome = Outcome.CONFLICT
+        if status == "rejected" and value == FENCED:
+            msg = f"{order.slot}: {FENCED}; nothing was done"
+            raise FencedError(msg)
+        moved = status == "rejected" and value == MOVED_ON
+        outcome = Outcome.CONFLICT if moved else Outcome.FAILED_BEFORE
+        if status == "ok":
+            outcome = Outcome.OK
         return Answer(
             outcome=outcome,
-            response=reply,
+            response={**reply},
             resource=str(order.args.get("to", order.target)),
             value_hash=hashed(value) if effect == Effect.READ else "",
             after=etag,
         )
 
     async def query(self, order: Order) -> Answer | None:
-        """Ask whether a step's effect was applied."""
+        """Ask whether a step's effect was applied.
+
+        Raises:
+            UnknownOperationError: its search lags, and has found nothing: nothing follows.
+
+        """
         reply = await self._probe(order.run, "query", step=order.slot)
+        if not reply["applied"] and reply["lag_s"]:
+            msg = f"its search may be {reply['lag_s']} s behind, and has found nothing"
+            raise UnknownOperationError(msg)
         if not reply["applied"]:
             return None
         return Answer(outcome=Outcome.OK, response={"status": "ok", "value": None, "etag": ""})
@@ -141,22 +161,7 @@ class WorldUpstream:
 
     async def report(self, body: Mapping[str, Json]) -> None:
         """Pass on what a worker reports of its phases; it may be held there."""
-        await self._post("/at", body)
+        await self.post("/at", body)
 
     async def _probe(self, run: str, ask: str, **more: Json) -> Mapping[str, Json]:
-        return await self._post("/probe", {"cell": self.cell, "run": run, "ask": ask, **more})
-
-    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Json]:
-        try:
-            async with self.http.post(f"{self.url}{path}", json=body) as answer:
-                if answer.status != OK:
-                    msg = f"{path} answered {answer.status}: {await answer.text()}"
-                    # What it refuses it has not begun; where it failed, it may have been done.
-                    refused = answer.status < SERVER_FAILED
-                    raise UnreachableError(msg) if refused else LostError(msg)
-                return await answer.json()  # type: ignore[no-any-return]
-        except aiohttp.ClientConnectorError as error:
-            raise UnreachableError(str(error)) from error
-        except (aiohttp.ClientError, OSError) as error:
-            msg = f"{path}: the answer was lost ({error!r})"
-            raise LostError(msg) from error
+        return await self.post("/probe", {"cell": self.cell, "run": run, "ask": ask, **more})

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.effects import Json
-from harness.runtime import Guarantee, Kind
-from runtimes.embedded.adapter import EmbeddedRuntime
+from runtimes.reference.adapter import ReferenceRuntime
 
 
 HERE = Path(__file__).parent
@@ -21,14 +20,14 @@ SETTLE_S = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Defective(EmbeddedRuntime):
+class Defective(ReferenceRuntime):
     """A reference whose worker is broken on purpose; what never ends is waited for less."""
 
     timer_s: float | None = None
 
     def settings(self, profile: str) -> Mapping[str, Json]:
         """Return the reference's settings; a ``timer_s`` is claimed, and a lie."""
-        settled = EmbeddedRuntime.settings(self, profile)
+        settled = ReferenceRuntime.settings(self, profile)
         return {**settled, "settle_s": SETTLE_S, "hang_timer_s": self.timer_s}
 
 
@@ -50,20 +49,14 @@ class Defect:
         return replace(DEFECTIVE, argv=(*DEFECTIVE.argv[:1], self.name), timer_s=self.timer_s)
 
 
-DEFECTIVE = Defective(
-    name="defective",
-    policy="intent",
-    guarantee=Guarantee.EFFECT_ONCE,
-    kind=Kind.LIBRARY,
-    argv=(str(HERE / "worker.py"), "sound"),
-)
+DEFECTIVE = Defective(name="defective", argv=(str(HERE / "worker.py"), "sound"))
 
 SAFEGUARDS = frozenset(
     {
         "an intent is on disk before the call",
         "what is in doubt is resolved after a death",
         "what is in doubt is resolved after a lost reply",
-        "what is in doubt is resolved when the packet may still come",
+        "what the dead have sent is refused where it arrives",
         "a completion is recorded after the call",
         "an intent is no completion",
         "the end of a run is recorded",
@@ -101,8 +94,8 @@ DEFECTS = (
         fault="lose(reply)",
     ),
     Defect(
-        name="blind_retry",
-        safeguard="what is in doubt is resolved when the packet may still come",
+        name="no_provider_fence",
+        safeguard="what the dead have sent is refused where it arrives",
         oracle="zombie_write",
         fault="late(request)",
     ),

@@ -1,7 +1,7 @@
 """The worker of a defective reference: ``worker.py DEFECT POLICY FILE``.
 
-Each function below breaks one safeguard of ``runtimes.embedded`` in this process only, and
-is switched on by its name.  What is not named here is the reference, unchanged.
+Each function below breaks one safeguard of the reference in this process only, and is switched on
+by its name.  What is not named here is the reference, unchanged.
 """
 
 from __future__ import annotations
@@ -18,18 +18,30 @@ from typing import Any
 from harness.effects import Effect, Json
 from harness.program import Command, Emit, One, Step
 from harness.runtime import Start
-from runtimes.embedded import worker
-from runtimes.embedded.engine import EmbeddedOps, Engine, EscalatedError, Policy
-from runtimes.embedded.store import Record, Store
+from runtimes.embedded.engine import Engine
+from runtimes.embedded.ops import EmbeddedOps
+from runtimes.embedded.store import Store
+from runtimes.embedded.worker import work
+from runtimes.reference import worker
+from runtimes.reference.effect_log.errors import FencedError
+from runtimes.reference.effect_log.facts import Standing
+from runtimes.reference.effect_log.records import Outcome, Verdict, Via
+from runtimes.reference.effect_log.sqlite import SqliteStore
+from runtimes.reference.engine import ReferenceOps
+from runtimes.reference.resume.carry import Carrier
+from runtimes.reference.resume.session import Given, Session
+from runtimes.reference.upstreams.base import Answer
+from runtimes.reference.upstreams.world import WorldUpstream
 
 
 PATIENCE_S = 1.0
-Sound = Callable[[EmbeddedOps, Step], Awaitable[dict[str, Json]]]
-SOUND_STEP: Sound = EmbeddedOps.step
-SOUND_KEEP = EmbeddedOps.keep
+Sound = Callable[[ReferenceOps, Step], Awaitable[dict[str, Json]]]
+SOUND_STEP: Sound = ReferenceOps.step
+SOUND_ATTEMPT = Carrier.attempt
 SOUND_FINISH = Engine.finish
 SOUND_TAKE_OVER = Store.take_over
-SOUND_APPEND = Store.append
+SOUND_APPEND = SqliteStore.append
+SOUND_PERFORM = Session.perform
 
 
 def recovering(engine: Engine) -> bool:
@@ -37,47 +49,59 @@ def recovering(engine: Engine) -> bool:
     return engine.store.epoch > 1
 
 
+def known(ops: ReferenceOps, name: str) -> bool:
+    """Say whether the log has the end of a step."""
+    facts = ops.engine.sessions[ops.envelope.run].facts
+    tried = facts.effects.get(name)
+    ended = bool(tried) and tried.standing in {Standing.DONE, Standing.NOT_DONE}
+    return ended or name in facts.reads or name in facts.decisions
+
+
+def settling(verdict: Verdict) -> None:
+    """Say the same of all that is in doubt."""
+
+    async def settle(self: Carrier, slot: str, *given: Any) -> None:
+        del given
+        if (tried := self.facts.effects[slot]).standing is Standing.IN_DOUBT:
+            await self._resolve(tried.intent, verdict, "a planted defect")
+
+    Carrier.settle = settle
+
+
 def no_intent() -> None:
-    """Write no intent: after a death nothing is in doubt, so all is called again."""
+    """Write the intent after the call: a death before that leaves nothing in doubt."""
 
-    def keep(self: EmbeddedOps, name: str, kind: str, body: Any) -> None:
-        if kind != "intent":
-            SOUND_KEEP(self, name, kind, body)
+    async def attempt(self: Carrier, intent: Any, premises: Any, context: Any) -> None:
+        answer = await self.upstream.call(self.order(intent, premises, context))
+        await self.log.append(intent)
+        await self._complete(intent, answer, Via.CALL)
 
-    EmbeddedOps.keep = keep
+    Carrier.attempt = attempt
 
 
 def blind_retry() -> None:
     """Call again what is in doubt, whatever it is."""
-
-    async def resolve(self: EmbeddedOps, command: Step) -> None:
-        del self, command
-
-    EmbeddedOps.resolve = resolve
+    settling(Verdict.ABSENT)
 
 
 def ack_early() -> None:
     """Record the completion of a write before the world was called."""
 
-    async def step(self: EmbeddedOps, command: Step) -> dict[str, Json]:
-        if command.op.effect.once and self.kept(command.name, "completion") is None:
-            self.keep(command.name, "completion", {"status": "ok", "value": None, "etag": ""})
-            return await self.attempt(command)
-        return await SOUND_STEP(self, command)
+    async def attempt(self: Carrier, intent: Any, premises: Any, context: Any) -> None:
+        if not intent.effect.once:
+            await SOUND_ATTEMPT(self, intent, premises, context)
+            return
+        await self.log.append(intent)
+        said = {"status": "ok", "value": None, "etag": ""}
+        await self._complete(intent, Answer(outcome=Outcome.OK, response=said), Via.CALL)
+        await self.upstream.call(self.order(intent, premises, context))
 
-    EmbeddedOps.step = step
+    Carrier.attempt = attempt
 
 
 def skip_last_step() -> None:
     """Take the last intent that was left open for a completion."""
-
-    async def step(self: EmbeddedOps, command: Step) -> dict[str, Json]:
-        opened = self.kept(command.name, "intent") is not None
-        if opened and command.op.effect.writes and self.kept(command.name, "completion") is None:
-            return {"status": "ok", "value": None, "etag": ""}
-        return await SOUND_STEP(self, command)
-
-    EmbeddedOps.step = step
+    settling(Verdict.APPLIED)
 
 
 def never_finish() -> None:
@@ -105,35 +129,43 @@ def drop_run() -> None:
 def give_up() -> None:
     """Recover a run as far as its next step, then let go of it without a word."""
 
-    async def step(self: EmbeddedOps, command: Step) -> dict[str, Json]:
-        known = self.kept(command.name, "completion") is not None
+    async def step(self: ReferenceOps, command: Step) -> dict[str, Json]:
+        had = known(self, command.name)
         reply = await SOUND_STEP(self, command)
-        if recovering(self.engine) and not known:
+        if recovering(self.engine) and not had:
             self.engine.store.set_status(self.envelope.run, "running", claim="")
             await asyncio.Event().wait()
         return reply
 
-    EmbeddedOps.step = step
+    ReferenceOps.step = step
 
 
 def needless_escalation() -> None:
     """Escalate whatever is in doubt, even what may be called again."""
+    settling(Verdict.UNKNOWN)
 
-    async def resolve(self: EmbeddedOps, command: Step) -> None:
-        del self
-        raise EscalatedError(command.name)
 
-    EmbeddedOps.resolve = resolve
+def no_provider_fence() -> None:
+    """Tell the provider nothing, and rely on it."""
+
+    async def fence(self: WorldUpstream, run: str, epoch: int) -> bool:
+        del self, run, epoch
+        return True
+
+    WorldUpstream.fence = fence
 
 
 def no_fence() -> None:
-    """Write on after a later worker has taken over."""
+    """Go on after a later worker has taken over, as if the log had taken it."""
 
-    def append(self: Store, run: str, record: Record, *, fenced: bool = False) -> None:
-        del fenced
-        SOUND_APPEND(self, run, record)
+    def append(self: SqliteStore, rows: Any) -> None:
+        try:
+            SOUND_APPEND(self, rows)
+        except FencedError as error:
+            print(f"never mind: {error}", file=sys.stderr)
 
-    Store.append = append
+    SqliteStore.append = append
+    no_provider_fence()
 
 
 def wrong_output() -> None:
@@ -158,12 +190,12 @@ def leaks_credential() -> None:
 def rereads_sealed() -> None:
     """Read again on replay what was read and decided before."""
 
-    async def step(self: EmbeddedOps, command: Step) -> dict[str, Json]:
-        if command.op.effect is Effect.READ:
-            return await self.attempt(command)
-        return await SOUND_STEP(self, command)
+    async def perform(self: Session, wanted: Any) -> Given:
+        if self.carrier.upstream.contract(wanted.op, wanted.target).effect is Effect.READ:
+            return await self.glance(wanted)
+        return await SOUND_PERFORM(self, wanted)
 
-    EmbeddedOps.step = step
+    Session.perform = perform
 
 
 def hurts_bystanders() -> None:
@@ -204,27 +236,30 @@ def child_again() -> None:
 def half_a_gather() -> None:
     """Take a gather for done, after a death, once one branch of it is."""
 
-    async def gather(self: EmbeddedOps, commands: Sequence[Command], one: One) -> list[Any]:
-        if any(self.kept(command.name, "completion") for command in commands):
-            for command in commands:
-                self._kept.setdefault((command.name, "completion"), {"status": "ok"})
+    async def gather(self: ReferenceOps, commands: Sequence[Command], one: One) -> list[Any]:
+        if any(known(self, command.name) for command in commands):
+            self.taken = {command.name for command in commands}
         return await sound(self, commands, one)
 
-    sound = EmbeddedOps.gather
-    EmbeddedOps.gather = gather
+    async def step(self: ReferenceOps, command: Step) -> dict[str, Json]:
+        if command.name in self.taken and not known(self, command.name):
+            return {"status": "ok", "value": None, "etag": ""}
+        return await SOUND_STEP(self, command)
+
+    sound = ReferenceOps.gather
+    ReferenceOps.gather, ReferenceOps.step, ReferenceOps.taken = gather, step, frozenset()
 
 
 def impatient() -> None:
     """Call a step that has no answer yet a second time."""
 
-    async def attempt(self: EmbeddedOps, command: Step) -> dict[str, Json]:
+    async def perform(self: Session, wanted: Any) -> Given:
         try:
-            return await asyncio.wait_for(sound(self, command), PATIENCE_S)
+            return await asyncio.wait_for(SOUND_PERFORM(self, wanted), PATIENCE_S)
         except TimeoutError:
-            return await sound(self, command)
+            return await SOUND_PERFORM(self, wanted)
 
-    sound = EmbeddedOps.attempt
-    EmbeddedOps.attempt = attempt
+    Session.perform = perform
 
 
 def sound() -> None:
@@ -244,6 +279,7 @@ DEFECTS = {
         give_up,
         needless_escalation,
         no_fence,
+        no_provider_fence,
         wrong_output,
         leaks_credential,
         rereads_sealed,
@@ -258,5 +294,5 @@ DEFECTS = {
 
 if __name__ == "__main__":
     DEFECTS[sys.argv.pop(1)]()
-    assert sys.argv[1] == Policy.INTENT
-    asyncio.run(worker.work(worker.engine()))
+    with worker.engine() as made:
+        asyncio.run(work(made))

@@ -1,0 +1,89 @@
+"""What may be done about a call whose outcome nobody knows, as the model has it.
+
+Who writes intents finds one with nothing after it.  What may follow depends on the class of the
+effect and on what its provider offers; the first line that fits is taken:
+
+======================  ==================================================================
+it rests on a value     its target shows: as it was, as it should be, or otherwise
+known key, or twice is  the same call again, unless what it rests on has changed
+once
+can be asked            ask; a search that lags and finds nothing tells nothing
+versioned               its target shows
+otherwise               a human must say
+======================  ==================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from harness.effects import Effect, Tier
+from harness.program import Step
+from harness.world.cell import RETENTION_S, Cell, resources
+
+
+class Remedy(Enum):
+    """What is found of a call in doubt, or what to do about it."""
+
+    DONE = "done"
+    AGAIN = "again"
+    ESCALATE = "escalate"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call that was written down before it went out; ``since_s`` is in virtual seconds.
+
+    ``expect`` is the version that its target had, where that is looked at.
+    """
+
+    since_s: float
+    target: str
+    expect: str
+
+
+def intend(command: Step, cell: Cell, since_s: float) -> Intent:
+    """Return what is written down before a call."""
+    target = resources(command.op.verb, command.args)[0]
+    shown = _rests(command, target) or (cell.tier is Tier.V and command.op.effect.once)
+    return Intent(since_s, target, cell.etag(target) if shown else "")
+
+
+def remedy(
+    command: Step, tried: Intent, cell: Cell, *, keyed: bool, found: bool, drifted: bool
+) -> Remedy:
+    """Return what follows for a call in doubt.
+
+    ``keyed``: it goes out with a key that its provider honours.  ``found``: its provider would
+    say that it was done.  ``drifted``: something that it rests on has changed.
+    """
+    known = keyed and cell.clock_s - tried.since_s < RETENTION_S
+    if command.op.effect is Effect.HYBRID and tried.expect:
+        return _compared(command, tried, cell)
+    if known or not command.op.effect.once:
+        if not drifted:
+            return Remedy.AGAIN
+        if cell.tier is not Tier.Q:  # it may not be done any more, nor be called not done
+            return Remedy.ESCALATE
+    if cell.tier is Tier.Q:
+        if found:
+            return Remedy.DONE
+        return Remedy.ESCALATE if cell.lag_s else Remedy.AGAIN
+    if cell.tier is Tier.V and tried.expect:
+        return _compared(command, tried, cell)
+    return Remedy.ESCALATE
+
+
+def _compared(command: Step, tried: Intent, cell: Cell) -> Remedy:
+    """Return what a target shows of a call."""
+    if cell.etag(tried.target) == tried.expect:
+        return Remedy.AGAIN
+    if command.op.verb == "set" and cell.look(tried.target)[0] == command.args.get("value"):
+        return Remedy.DONE
+    rests = command.op.effect is Effect.HYBRID and _rests(command, tried.target)
+    return Remedy.AGAIN if rests else Remedy.ESCALATE
+
+
+def _rests(command: Step, target: str) -> bool:
+    return any(premise.path == target for premise in command.premises)
