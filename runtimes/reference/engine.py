@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.effects import Guard, Json, Tier, idempotency_key
 from harness.policy import Policy as Asked
-from harness.program import Command, FailedError, One, Step
+from harness.program import Command, FailedError, One, ProgramError, Step
 from harness.runtime import Envelope, Start
 from harness.scenario import Program, Scenario
 from harness.worker import RefusedError, WorldClient, WorldError
@@ -26,6 +26,7 @@ from harness.world.cell import resources
 from runtimes.embedded import store
 from runtimes.embedded.engine import Engine
 from runtimes.embedded.ops import SPENT, EmbeddedOps, EscalatedError, Policy, ReplanError
+from runtimes.reference.effect_log.canonical import CanonicalError
 from runtimes.reference.effect_log.errors import (
     ConflictError,
     ContradictionError,
@@ -60,15 +61,18 @@ class AheadClock(WallClock):
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Say of what the log refuses whether another worker or a human goes on.
+    """Say of what the log refuses whether another worker or a human goes on, or nobody.
 
     Raises:
         FencedError: another worker holds the run.
         EscalatedError: the log cannot go on; what is true stands in it.
+        ProgramError: what the program gave cannot be written down.
 
     """
     try:
         yield
+    except CanonicalError as error:
+        raise ProgramError(str(error)) from error
     except FencedError as error:
         raise store.FencedError(str(error)) from error
     except EffectLogError as error:

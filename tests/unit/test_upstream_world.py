@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import aiohttp
 import pytest
@@ -53,3 +55,10 @@ def test_a_refusal_is_no_failure(status: int, kind: type[UpstreamError]) -> None
     with pytest.raises(kind) as caught:
         asyncio.run(called(status))
     assert kind is type(caught.value)
+
+
+def test_a_worker_needs_no_http_library() -> None:
+    """A worker that is started after a death is up soon: it imports the words of the world only."""
+    code = "import sys, runtimes.reference.worker; print('aiohttp' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "False" == ran.stdout.strip()

@@ -1,8 +1,9 @@
 """One text for one value, so that its hash means something.
 
-UTF-8, keys sorted, no spaces.  What an effect is known by has whole numbers only: a fraction has
-many texts, and two parsers need not agree on its value.  What somebody answered may have fractions:
-it is written in the shortest text that gives the same number again.
+UTF-8, keys sorted, no spaces.  What two parties must agree on has whole numbers only: a fraction
+has many texts, and two parsers need not agree on its value; so the gateway takes no others.  What
+one process has by itself, or was answered, may have fractions: it is written in the shortest text
+that gives the same number again.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def free(*values: Json) -> None:
 
 
 def hashed(value: Json) -> str:
-    """Return the SHA-256 of what somebody answered (hex).
+    """Return the SHA-256 of a value that may have fractions (hex).
 
     Raises:
         CanonicalError: it cannot be written.

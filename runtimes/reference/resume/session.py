@@ -16,7 +16,7 @@ from functools import cached_property
 from uuid import uuid4
 
 from harness.effects import Effect, Json, Tier
-from runtimes.reference.effect_log.canonical import digest
+from runtimes.reference.effect_log.canonical import digest, hashed
 from runtimes.reference.effect_log.errors import ConflictError
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
 from runtimes.reference.effect_log.records import (
@@ -62,7 +62,7 @@ class Wanted:
     @cached_property
     def request_hash(self) -> str:
         """Return what makes it this request and no other; an attempt of it has the same."""
-        return digest([self.op, self.target, self.request])
+        return hashed([self.op, self.target, self.request])
 
     @property
     def premise_hash(self) -> str:
@@ -72,7 +72,7 @@ class Wanted:
     @cached_property
     def fingerprint(self) -> str:
         """Return what makes it the same effect."""
-        return digest([self.op, self.target, dict(self.args)])
+        return hashed([self.op, self.target, dict(self.args)])
 
 
 @dataclass(frozen=True, slots=True)
