@@ -198,7 +198,8 @@ def test_a_stranger_is_not_told_what_is_known(tmp_path: Path) -> None:
         assert (403, "wrong_peer") == (code, said["type"])
         assert "effect" not in said
         assert 403 == place.send({"run": "r"}, "/token")[0]
-        assert 403 == place.send({"run": "r", "phase": "x"}, "/at")[0]
+        report = {"run": "r", "phase": "x", "step": "", "incarnation": "0", "seq": 1}
+        assert 403 == place.send(report, "/at")[0]
         assert {} == place.place.gateway.held
 
 

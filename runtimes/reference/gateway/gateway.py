@@ -53,6 +53,7 @@ from runtimes.reference.gateway.errors import (
     UnjudgedError,
 )
 from runtimes.reference.gateway.gate import BarredError, Gate
+from runtimes.reference.gateway.grant import INT64
 from runtimes.reference.gateway.judges import Request as Asked
 from runtimes.reference.gateway.keys import Keyring
 from runtimes.reference.gateway.metrics import Metrics, TimedStore
@@ -422,17 +423,20 @@ class Gateway:
 
     def _mint(self, held: Held, admission: Admission) -> None:
         held.admission = admission
-        held.token = mint(
+        held.token = self._made(admission, held.session.facts.epoch)
+        for capability in capability_ids(held.token):
+            self.revocations.issue(admission.run, capability)
+
+    def _made(self, admission: Admission, epoch: int) -> str:
+        return mint(
             self.keyring,
             run=admission.run,
-            epoch=held.session.facts.epoch,
+            epoch=epoch,
             peer=admission.peer,
             grants=admission.grants,
             issued_at=self.watch.now(),
             ttl_s=admission.ttl_s,
         )
-        for capability in capability_ids(held.token):
-            self.revocations.issue(admission.run, capability)
 
     async def _take(self, run: str) -> Held:
         admission, world = self.admissions.of(run), self.connect(run)
@@ -512,10 +516,13 @@ class Gateway:
         """Let runs act, from their next call on.
 
         Raises:
+            GrantError: no token can say what one of them allows; none of them counts.
             OSError: it was not written, and does not count.
             UnjudgedError: the decision could not be written down, and does not count.
 
         """
+        for one in admissions:
+            self._made(one, INT64 - 1)
         for one in admissions:
             self._note(Line(decision=Decision.ADMISSION, run=one.run, peer=peer))
         self.admissions.admit(admissions)
