@@ -97,7 +97,10 @@ class Number:
         ends: dict[str, Json] = {"minimum": self.least}
         if self.most is not None:
             ends["maximum"] = self.most
-        return {"type": "integer" if self.whole else "number", **ends}
+        if not self.whole:
+            return {"type": "number", **ends}
+        # To JSON Schema 1.0 is an integer too.
+        return {"type": "integer", "description": "Written without a fraction: 1, not 1.0.", **ends}
 
 
 @dataclass(frozen=True, slots=True)
