@@ -66,7 +66,7 @@ class Site:
         said = {"run": run, "peer": peer(os.getuid(), os.getgid()), "ttl_s": 600}
         ask(self.folder, "/admit", [{**said, "grants": [{"op": PAY, "target": "log"}, *more]}])
 
-    def send(self, step: str = "pay") -> dict[str, Any]:
+    def send(self, step: str = "pay", value: str = "") -> dict[str, Any]:
         """Ask for a payment as a worker does."""
         body = {
             "cell": "r",
@@ -74,7 +74,7 @@ class Site:
             "step": step,
             "op": "append",
             "effect": "irreversible",
-            "args": {"path": "log", "value": step},
+            "args": {"path": "log", "value": value or step},
         }
         wire = Wire(self.folder / WORKERS, PATIENCE_S)
         try:
@@ -83,13 +83,13 @@ class Site:
         finally:
             wire.close()
 
-    def asked(self, step: str = "pay") -> tuple[threading.Thread, list[Any]]:
+    def asked(self, step: str = "pay", value: str = "") -> tuple[threading.Thread, list[Any]]:
         """Ask in another thread; the answer, or why there is none, comes to the list."""
         answers: list[Any] = []
 
         def work() -> None:
             try:
-                answers.append(self.send(step))
+                answers.append(self.send(step, value))
             except Exception as error:  # noqa: BLE001 - the test looks at it
                 answers.append(error)
 

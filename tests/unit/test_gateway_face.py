@@ -27,8 +27,9 @@ from runtimes.reference.gateway.client import OPERATORS, WORKERS, OperatorError,
 from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.face import PROBLEM, WorkerFace
 from runtimes.reference.gateway.grant import Grant
-from runtimes.reference.gateway.operators import OperatorFace, serve
+from runtimes.reference.gateway.operators import OperatorFace
 from runtimes.reference.gateway.peer import NOBODY, peer
+from runtimes.reference.gateway.server import serve
 from runtimes.reference.gateway.strict import LARGEST
 from runtimes.reference.gateway.token import attenuate
 

@@ -34,8 +34,9 @@ from runtimes.reference.gateway.errors import GatewayError
 from runtimes.reference.gateway.face import WorkerFace
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.keys import Keyring
-from runtimes.reference.gateway.operators import OperatorFace, serve
+from runtimes.reference.gateway.operators import OperatorFace
 from runtimes.reference.gateway.redact import Redactor
+from runtimes.reference.gateway.server import serve
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.upstreams.base import Upstream
 from runtimes.reference.upstreams.world import WorldUpstream

@@ -151,11 +151,3 @@ def _answered(
         return done if isinstance(done, web.StreamResponse) else web.json_response(done)
 
     return handler
-
-
-async def serve(app: web.Application, path: Path, drain_s: float) -> web.AppRunner:
-    """Serve on a Unix socket; ``cleanup`` lets what was asked finish."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain_s, auto_decompress=False)
-    await runner.setup()
-    await web.UnixSite(runner, str(path), backlog=4096).start()
-    return runner
