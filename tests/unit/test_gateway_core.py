@@ -241,12 +241,10 @@ def test_root_keys_are_rotated_and_retired(tmp_path: Path) -> None:
 
     async def story(place: Rig) -> None:
         old = await place.gateway.token(ME, "r")
-        place.gateway.keyring.rotate()
-        place.gateway.rotated("anna")
+        place.gateway.rotate(tmp_path / "keys", "anna")
         assert await place.ask(pay("one"), token=old)
         assert old != await place.gateway.token(ME, "r")
-        place.gateway.keyring.retire(1)
-        place.gateway.rotated("anna")
+        place.gateway.retire(1, tmp_path / "keys", "anna")
         assert "foreign_key" == await refusal(place, pay("two"), token=old)
         assert await place.ask(pay("two"))
 

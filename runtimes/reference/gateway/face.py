@@ -11,6 +11,7 @@ been given one sends it as ``Authorization: Bearer``; without one, that of the r
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -115,11 +116,10 @@ class WorkerFace:
 
     def _word(self, run: str, error: Exception) -> str:
         """Return the world's word for a refusal."""
-        if (
-            isinstance(error, DriftError | EscalatedError)
-            and self.gateway.admissions.of(run).replans
-        ):
-            return "replan" if isinstance(error, DriftError) else "escalated"
+        with suppress(AdmissionError):  # somebody may have ended it meanwhile
+            replans = self.gateway.admissions.of(run).replans
+            if replans and isinstance(error, DriftError | EscalatedError):
+                return "replan" if isinstance(error, DriftError) else "escalated"
         return "rejected"
 
     def _known(self, peer: str, asked: Request, error: Exception) -> Known | None:

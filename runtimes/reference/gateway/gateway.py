@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from opentelemetry import trace
@@ -647,9 +648,35 @@ class Gateway:
             for one in self.approvals.all()
         ]
 
-    def rotated(self, by: str) -> None:
-        """Give all runs tokens of the newest root key; those of an older one stay good."""
-        self._note(Line(decision=Decision.ROTATION, reason=f"key {self.keyring.newest}", peer=by))
+    def rotate(self, folder: Path, by: str) -> int:
+        """Sign with a new root key from now on, and return its id; the older ones stay good.
+
+        Raises:
+            OSError: it was not saved, and does not count.
+            UnjudgedError: the decision could not be written down, and does not count.
+
+        """
+        self._note(
+            Line(decision=Decision.ROTATION, reason=f"key {self.keyring.newest + 1}", peer=by)
+        )
+        newest = self.keyring.rotate(folder)
+        self._mint_all()
+        return newest
+
+    def retire(self, key: int, folder: Path, by: str) -> None:
+        """Refuse what an older root key has signed.
+
+        Raises:
+            KeysError: there is no such key, or it signs.
+            OSError, UnjudgedError: it is in force in this process, and not durable.
+
+        """
+        self.keyring.retire(key)
+        self._mint_all()
+        self._note(Line(decision=Decision.ROTATION, reason=f"without key {key}", peer=by))
+        self.keyring.save(folder)
+
+    def _mint_all(self) -> None:
         for held in self.held.values():
             if held.admission:
                 self._mint(held, held.admission)

@@ -18,17 +18,20 @@ from runtimes.reference.gateway.approval_file import ApprovalFileError
 from runtimes.reference.gateway.approval_state import ApprovalError
 from runtimes.reference.gateway.client import DAY_S
 from runtimes.reference.gateway.errors import GatewayError, RefusedError, UnjudgedError
-from runtimes.reference.gateway.fields import Kind
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.incoming import BYTES, said
 from runtimes.reference.gateway.peer import peer_of
 from runtimes.reference.gateway.request import MEDIA
-from runtimes.reference.gateway.routes import AT_OPERATORS
+from runtimes.reference.gateway.routes import AT_OPERATORS, Route
 from runtimes.reference.gateway.strict import BadRequestError
 from runtimes.reference.gateway.token import capability_ids
 
 
 REFUSED, TROUBLE = 422, 503
+ENDS = frozenset({"/revoke", "/retire"})
+"""What takes something away is in force before it is written down."""
+IN_FORCE = "it is in force here, and may not outlive this process; say it again"
+NOTHING = "nothing of it counts here; make room, and say it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class OperatorFace:
         }
         app.add_routes(
             [
-                web.route(route.method, route.path, _answered(route.body, handlers[route.path]))
+                web.route(route.method, route.path, _answered(route, handlers[route.path]))
                 for route in AT_OPERATORS
             ]
         )
@@ -99,15 +102,11 @@ class OperatorFace:
         return {"id": done.ident, "state": done.state.value}
 
     async def _rotate(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        newest = self.gateway.keyring.rotate()
-        self.gateway.keyring.save(self.keys)
-        self.gateway.rotated(_by(body, peer))
+        newest = self.gateway.rotate(self.keys, _by(body, peer))
         return {"newest": newest, "keys": self.gateway.keyring.ids}
 
     async def _retire(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        self.gateway.keyring.retire(body["key"])
-        self.gateway.keyring.save(self.keys)
-        self.gateway.rotated(_by(body, peer))
+        self.gateway.retire(body["key"], self.keys, _by(body, peer))
         return {"keys": self.gateway.keyring.ids}
 
     async def _approvals(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
@@ -134,18 +133,19 @@ def _by(body: Any, peer: str) -> str:  # noqa: ANN401 - JSON
 
 
 def _answered(
-    body: Kind | None, handle: Callable[[Any, str], Awaitable[object]]
+    route: Route, handle: Callable[[Any, str], Awaitable[object]]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Return the handler of a body; what is wrong is one message."""
+    """Return the handler of a route; what is wrong is one message."""
+    left = IN_FORCE if route.path in ENDS else NOTHING
 
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
-            told = await said(request, body, MEDIA[0]) if body else None
+            told = await said(request, route.body, MEDIA[0]) if route.body else None
             done = await handle(told, peer_of(request))
         except BadRequestError as error:
             return web.Response(status=error.status, text=str(error))
         except (UnjudgedError, EffectLogError, ApprovalFileError, OSError) as error:
-            return web.Response(status=TROUBLE, text=f"{error}; it may not outlive this process")
+            return web.Response(status=TROUBLE, text=f"{error}; {left}")
         except (GatewayError, ApprovalError) as error:
             return web.Response(status=REFUSED, text=str(error))
         return done if isinstance(done, web.StreamResponse) else web.json_response(done)

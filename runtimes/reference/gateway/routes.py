@@ -195,7 +195,7 @@ AT_WORKERS: tuple[Route, ...] = (
 
 SAID = {code: Answer(f"No request: {why}.", media=TEXT) for code, why in WHY.items()} | {
     422: Answer("Refused: its fields, or what they ask.", media=TEXT),
-    503: Answer("It may not outlive the process.", media=TEXT),
+    503: Answer("Not written down; what ends something is in force.", media=TEXT),
 }
 NAMES = {"type": "array", "items": TEXTS}
 KEYS = {"type": "array", "items": {"type": "integer"}}

@@ -1,11 +1,12 @@
 """HTTP on a Unix socket, of which nothing that came is repeated where it is no HTTP.
 
 The library quotes a line that it cannot read, in its answer and in its log; a credential may stand
-there.
+there.  Of what fails here the log has the place, and no value.
 """
 
 from __future__ import annotations
 
+import logging
 import traceback
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 
+LOG = logging.getLogger("bakeoff.gateway")
 BACKLOG = 4096
 FAILED = 500
 
@@ -35,7 +37,7 @@ class _Handler(RequestHandler):  # type: ignore[type-arg, unused-ignore]
         del message
         if status == FAILED and exc:
             where = "".join(traceback.format_tb(exc.__traceback__))
-            self.logger.error("%s at\n%s", type(exc).__name__, where)
+            LOG.error("%s at\n%s", type(exc).__name__, where)
         if request.writer.output_size > 0:
             why = "an answer was begun, there cannot be another"
             raise ConnectionError(why)
