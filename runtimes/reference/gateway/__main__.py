@@ -163,13 +163,16 @@ async def before_world(folder: Path, world: str, tier: Tier) -> None:
 def main(folder: Path, world: str, tier: str) -> None:
     """Stand between workers and a world: workers use FOLDER/workers.sock in its place.
 
-    Exit code 1 where the root keys or the log cannot be had, or another gateway is there.
+    Exit code 1 where its folder, the keys or the log cannot be had, or another gateway is there.
     """
     with alone(folder):
         try:
             asyncio.run(before_world(folder, world, Tier(tier)))
         except (GatewayError, EffectLogError) as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            msg = f"{folder} cannot be used: {error}; make room, or choose another folder"
+            raise click.ClickException(msg) from error
 
 
 if __name__ == "__main__":

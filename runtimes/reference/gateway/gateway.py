@@ -153,6 +153,8 @@ class Gateway:
     """What is asked of a human, by the id of the approval: as long as this process lives."""
     _taking: dict[str, asyncio.Task[Held]] = field(default_factory=dict)
     _writing: set[asyncio.Task[None]] = field(default_factory=set)
+    _left: list[tuple[str, Gate]] = field(default_factory=list)
+    """Of runs that were let go of: calls of theirs may be out."""
 
     def __post_init__(self) -> None:
         """Judge by what is revoked here."""
@@ -462,6 +464,7 @@ class Gateway:
         """Let go of a run whose log cannot go on in these hands; the next call takes it over."""
         if held := self.held.pop(run, None):
             held.span.end()
+            self._left.append((run, held.gate))
         self.metrics.sessions.set(len(self.held))
 
     @contextmanager
@@ -575,7 +578,11 @@ class Gateway:
         held = self.held.get(run)
         if held and ended.capabilities:
             record = Revoke(capabilities=ended.capabilities, by=by, why=why)
-            await held.session.carrier.log.append(record)
+            try:
+                await held.session.carrier.log.append(record)
+            except (FencedError, DoubtError):
+                self._drop(run)
+                raise
 
     def _family(self, run: str) -> list[str]:
         """Return a run and its children, as far as they are held."""
@@ -583,9 +590,12 @@ class Gateway:
 
     def _flying(self, run: str, capability: str = "") -> dict[str, Sequence[str]]:
         """Return the slots whose calls are out, by run; those under a capability only."""
-        family = [(each, self.held.get(each)) for each in self._family(run)]
-        found = {each: held.gate.slots(capability) for each, held in family if held}
-        return {each: slots for each, slots in found.items() if slots}
+        self._left = [(each, gate) for each, gate in self._left if gate.flying]
+        found: dict[str, set[str]] = {}
+        for each, gate in (*((each, held.gate) for each, held in self.held.items()), *self._left):
+            if each == run or each.startswith(f"{run}."):
+                found.setdefault(each, set()).update(gate.slots(capability))
+        return {each: sorted(slots) for each, slots in found.items() if slots}
 
     def leaked(self, run: str, canaries: frozenset[str]) -> None:
         """End what a run may do, because a canary was on its way out."""
