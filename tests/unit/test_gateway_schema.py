@@ -11,6 +11,7 @@ import os
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -41,14 +42,14 @@ from runtimes.reference.effect_log.reading import recover
 from runtimes.reference.gateway.client import OPERATORS, WORKERS, ask
 from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.fields import PRINTABLE
-from runtimes.reference.gateway.request import PERFORMED, parse
+from runtimes.reference.gateway.request import parse
 from runtimes.reference.gateway.routes import AT_OPERATORS, AT_WORKERS, PROBLEM, openapi
 from runtimes.reference.gateway.strict import BadRequestError
 
 
 BUDGET = int(os.environ.get("BAKEOFF_FUZZ", "0"))
 FUZZ = settings(
-    max_examples=BUDGET or 25,
+    max_examples=BUDGET or 15,
     derandomize=not BUDGET,
     database=None,
     deadline=None,
@@ -142,6 +143,21 @@ def operation(face: str, path: str) -> Any:
     return schemathesis.openapi.from_dict(openapi(face))[path][method]
 
 
+@cache
+def told(path: str) -> Any:
+    """Return what holds a body to the description of a path."""
+    kind = next(r.body for r in (*AT_WORKERS, *AT_OPERATORS) if r.path == path)
+    assert kind
+    return jsonschema_rs.validator_for(
+        kind.schema, formats={PRINTABLE: str.isprintable}, validate_formats=True
+    )
+
+
+def fits(path: str, body: Any) -> bool:
+    """Say whether a body is as it is told: Schemathesis takes no notice of a format."""
+    return not isinstance(body, bytes) and bool(told(path).is_valid(body))
+
+
 # Workers ------------------------------------------------------------------------------------------
 
 GOOD: dict[str, Any] = {
@@ -192,16 +208,16 @@ def test_workers_are_answered_as_it_is_told(path: str, live: Live) -> None:
         case.body = {**plain(case.body), **home}
         before = live.site.applied()
         answer = live.send(WORKERS, case, **words)
-        done, told = live.site.applied(), answer.json()
-        ended = told.get("status") == "ok"
+        done, said = live.site.applied(), answer.json()
+        ended = said.get("status") == "ok"
         assert done == before or (ended and done == [*before, case.body["step"]])
         assert len(done) == len({*done})
-        if told.get("type") == "bad_request":
+        if said.get("type") == "bad_request":
             assert path == "/perform"
             assert refused(case.body) or case.body["cell"] != case.body["run"].split(".")[0]
-        elif told.get("effect"):
-            assert told["effect"] == ("done" if case.body["step"] in done else "not done")
-        seen.add((answer.status_code, str(told.get("type", told.get("status", "")))))
+        elif said.get("effect"):
+            assert said["effect"] == ("done" if case.body["step"] in done else "not done")
+        seen.add((answer.status_code, str(said.get("type", said.get("status", "")))))
 
     fuzz()
     assert (200, "ok" if path == "/perform" else "") in seen
@@ -215,6 +231,7 @@ def test_what_is_not_told_is_refused(path: str, live: Live) -> None:
     @FUZZ
     @given(operation("workers", path).as_strategy(GenerationMode.NEGATIVE), WORDS)
     def fuzz(case: Case, words: dict[str, str]) -> None:
+        assume(not fits(path, case.body))
         before = live.site.applied()
         answer = live.send(WORKERS, case, **words)
         assert answer.status_code in {400, 413, 415, 422}
@@ -259,16 +276,13 @@ NEAR = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=BUDGET or 250, derandomize=not BUDGET, database=None, deadline=None)
+@settings(max_examples=BUDGET or 150, derandomize=not BUDGET, database=None, deadline=None)
 @given(NEAR, st.sets(st.sampled_from(["cell", "run", "step", "op", "effect", "args"]), max_size=1))
 def test_the_description_is_what_is_done(changed: dict[str, Any], without: set[str]) -> None:
     """What it calls a request is read as one, and nothing else is; but for fractions in args."""
     body = {k: v for k, v in (GOOD | changed).items() if k not in without}
-    told = jsonschema_rs.validator_for(
-        PERFORMED.schema, formats={PRINTABLE: str.isprintable}, validate_formats=True
-    )
     why = refused(body)
-    assert told.is_valid(body) == (not why or "at args" in why)
+    assert fits("/perform", body) == (not why or "at args" in why)
 
 
 @pytest.mark.parametrize("face", ["workers", "operators"])
@@ -305,6 +319,7 @@ def test_operators_are_answered_as_it_is_told(path: str, mode: GenerationMode, l
     @FUZZ
     @given(operation("operators", path).as_strategy(mode), st.booleans())
     def fuzz(case: Case, home: bool) -> None:
+        assume(positive or not fits(path, case.body))
         if positive:
             case.body = HOME[path] if home else plain(case.body)
             assume('"r"' not in json.dumps(case.body) or path in {"/status", "/explain"})
