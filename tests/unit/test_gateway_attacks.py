@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from support.desk import PAY, SECRET
+from support.desk import CANARY, PAY, SECRET
 from support.gateway_site import PATIENCE_S, Site, before_world
 
 from harness.deadline import Deadline, wait_until
@@ -360,3 +360,40 @@ def test_what_is_no_http_is_not_repeated(tmp_path: Path) -> None:
         process.kill()
         assert process.stderr
         assert b"" == process.stderr.read()
+
+
+REPORT = {"run": "r", "phase": "after_ack", "step": "pay", "incarnation": "0", "seq": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/perform", body("pay", incarnation=CANARY)),
+        ("/perform", body(f"pay {CANARY}")),
+        ("/perform", body("pay", premises=[{"path": CANARY, "etag": ""}])),
+        ("/at", {**REPORT, "phase": CANARY}),
+        ("/at", {**REPORT, "step": CANARY[::-1]}),
+        ("/at", {**REPORT, "incarnation": CANARY}),
+    ],
+)
+def test_a_canary_goes_no_further(path: str, said: dict[str, Any], tmp_path: Path) -> None:
+    """In whatever field it comes, the run is ended, and neither world nor log has heard of it."""
+    with before_world(tmp_path, BAKEOFF_CREDENTIAL=SECRET, BAKEOFF_CANARY=CANARY) as site:
+        with site.gateway():
+            site.admit()
+            assert "ok" == site.send("before")["status"]
+            with closing(Wire(site.folder / WORKERS, PATIENCE_S)) as wire:
+                headers = {"Content-Type": "application/json", "Accept": PROBLEM}
+                wire.request("POST", path, json.dumps(said), headers)
+                answer = wire.getresponse()
+                told = answer.read().decode()
+            assert (403, "leak") == (answer.status, json.loads(told)["type"])
+            assert "rejected" == site.send("after")["status"]
+            found = ask(site.folder, "/status", ["r"])["r"]
+            assert ("escalated", "canary canary was on its way out") == (*found.values(),)
+        assert ["before"] == site.applied()
+        seen = "".join(event.to_line() for event in site.history)
+        kept = b"".join(each.read_bytes() for each in site.folder.rglob("*") if each.is_file())
+        for secret in (CANARY, CANARY[::-1]):
+            assert secret not in told + seen
+            assert secret.encode() not in kept

@@ -117,6 +117,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     ) as site:
         with site.gateway() as process:
             site.admit({"op": "read.read", "target": "log"})
+            site.admit(run="s")
             wires = {
                 name: httpx.Client(
                     base_url="http://gateway",

@@ -23,10 +23,11 @@ from harness.effects import Effect, Tier
 from runtimes.reference.gateway.client import OPERATORS, WORKERS, OperatorError, Wire, ask
 from runtimes.reference.gateway.face import PROBLEM
 from runtimes.reference.gateway.grant import Grant
-from runtimes.reference.upstreams.base import Seen
+from runtimes.reference.upstreams.base import Seen, UnreachableError
 from runtimes.reference.upstreams.credential import Credential
 from runtimes.reference.upstreams.http import Http
 from runtimes.reference.upstreams.http_words import Route
+from runtimes.reference.upstreams.world import HungError
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,29 @@ def test_a_run_that_ends_while_its_premise_is_looked_at(replans: bool, tmp_path:
         thread.join(PATIENCE_S)
         assert [(200, "rejected")] == [(code, told["status"]) for code, told in answers]
         assert [] == desk.ledger
+
+
+def test_a_report_that_cannot_be_passed_on(tmp_path: Path, monkeypatch: Any) -> None:
+    """It has a problem as any other: the provider is gone, or a refusal cannot be written down."""
+
+    async def gone(*_: object) -> bool:
+        raise UnreachableError(SECRET)
+
+    async def hangs(*_: object) -> bool:
+        raise HungError
+
+    report = {"run": "r", "phase": "after_ack", "step": "pay", "incarnation": "0", "seq": 1}
+    with served(tmp_path) as place:
+        monkeypatch.setattr(place.place.desk, "fence", gone)
+        code, told = place.send(report, "/at")
+        assert (503, 503, "trouble") == (code, told["status"], told["type"])
+        assert SECRET not in told["detail"]
+        monkeypatch.setattr(place.place.desk, "fence", hangs)
+        code, told = place.send({"run": "r"}, "/token")
+        assert (503, "trouble") == (code, told["type"])
+        monkeypatch.setattr("runtimes.reference.gateway.audit.os.write", _full)
+        code, told = place.send({**report, "step": SECRET}, "/at")
+        assert (503, "unjudged") == (code, told["type"])
 
 
 async def _set(event: asyncio.Event) -> None:

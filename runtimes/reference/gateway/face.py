@@ -29,13 +29,15 @@ from runtimes.reference.gateway.request import Request, request_of
 from runtimes.reference.gateway.routes import AT_WORKERS, PROBLEM
 from runtimes.reference.gateway.said import ERRORS, UNAVAILABLE, reason, status
 from runtimes.reference.gateway.strict import BadRequestError
-from runtimes.reference.resume.errors import DriftError, EscalatedError, ResumeError
+from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.session import Given
 from runtimes.reference.upstreams.base import UpstreamError
-from runtimes.reference.upstreams.world import HungError, WorldUpstream
+from runtimes.reference.upstreams.world import HungError
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+UNTOLD: tuple[type[Exception], ...] = (*ERRORS, UpstreamError, EffectLogError)
+"""What can be wrong where there is no effect of which anything is known."""
 BEARER = "bearer "
 SETTLED: dict[str, Json] = {"status": "ok", "value": None, "etag": ""}
 """What a worker is given of an effect that was found to be done."""
@@ -95,23 +97,17 @@ class WorkerFace:
         return _reply(given)
 
     async def _at(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
-        run = body["run"]
         try:
-            self.gateway.admitted(peer_of(request), run)
-            held = await self.gateway.hold(run)
-            if isinstance(held.world, WorldUpstream):
-                await held.world.report({**body, "cell": held.world.cell})
-        except (AdmissionError, RefusedError) as error:
+            await self.gateway.report(peer_of(request), body["run"], body)
+        except UNTOLD as error:
             return self._problem(error, None)
-        except (UpstreamError, EffectLogError, ResumeError) as error:
-            return self._clean({"detail": str(error)}, UNAVAILABLE)
         return web.json_response({})
 
     async def _token(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
         try:
             token = await self.gateway.token(peer_of(request), body["run"])
             return web.json_response({"token": token})
-        except ERRORS as error:
+        except UNTOLD as error:
             return self._problem(error, None)
 
     def _word(self, run: str, error: Exception) -> str:

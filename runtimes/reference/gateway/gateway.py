@@ -224,7 +224,7 @@ class Gateway:
         )
         with self._audited(line), self._failing(wanted.slot, run):
             admission = self.admitted(peer, run)
-            self._no_secret(run, wanted)
+            self._no_secret(run, _texts(wanted))
             root = await self._rooted(admission)
             held = root if run == admission.run else await self.hold(run)
             now = self.watch.now()
@@ -256,12 +256,30 @@ class Gateway:
             TroubleError: it cannot be told; nothing was done.
 
         """
+        if self.redactor.leaks([call.step, call.incarnation]):
+            return  # ``perform`` refuses it
         with suppress(AdmissionError, RefusedError), self._failing(call.step, run):
             self.admitted(peer, run)
             world = (await self.hold(run)).world
             if isinstance(world, WorldUpstream):
                 context: dict[str, Json] = {"incarnation": call.incarnation, "seq": call.seq}
                 await world.asked(run, context, call.step)
+
+    async def report(self, peer: str, run: str, body: Mapping[str, Json]) -> None:
+        """Tell the harness's world what a worker reports of its phases; it may be held there.
+
+        Raises:
+            AdmissionError: nobody admitted the run.
+            RefusedError: another peer acts for it, or a credential stands in it.
+            UpstreamError, EffectLogError, ResumeError: it cannot be told now.
+
+        """
+        with self._audited(Line(decision=Decision.PERMIT, op="at", run=run, peer=peer)):
+            self.admitted(peer, run)
+            self._no_secret(run, {**body})
+        world = (await self.hold(run)).world
+        if isinstance(world, WorldUpstream):
+            await world.report({**body, "cell": world.cell})
 
     async def _carry_out(self, admission: Admission, held: Held, wanted: Wanted) -> Given:
         session = held.session
@@ -330,10 +348,9 @@ class Gateway:
     def _kept(self) -> tuple[Store, Anchor]:
         return self.log.store, self.log.anchor
 
-    def _no_secret(self, run: str, wanted: Wanted) -> None:
+    def _no_secret(self, run: str, said: Json) -> None:
         """Refuse what a credential stands in: who asks has none by right."""
-        whole: Json = [wanted.slot, wanted.target, {**wanted.args}, {**wanted.premises}]
-        found = self.redactor.redact(whole)
+        found = self.redactor.redact(said)
         if found.names:
             if found.canaries:
                 self.leaked(run, found.canaries)
@@ -690,6 +707,11 @@ class Gateway:
         for held in self.held.values():
             if held.admission:
                 self._mint(held, held.admission)
+
+
+def _texts(wanted: Wanted) -> Json:
+    """Return all that a request has of its own words."""
+    return [wanted.slot, wanted.target, {**wanted.args}, {**wanted.premises}, {**wanted.context}]
 
 
 def _closed(held: Held) -> str:

@@ -174,6 +174,7 @@ AT_WORKERS: tuple[Route, ...] = (
             200: Answer("It was passed on.", _object()),
             **BAD,
             403: NOT_ALLOWED,
+            409: NOT_NOW,
             422: NO_FIELDS,
             503: TROUBLE,
         },
