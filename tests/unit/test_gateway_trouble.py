@@ -94,6 +94,19 @@ def test_operators_are_held_to_the_letter(path: str, wrong: Any, shared: Served)
     assert {"r": {"status": "", "why": ""}} == ask(shared.folder, "/status", ["r"])
 
 
+def test_operators_may_type_curl(shared: Served) -> None:
+    """It calls what it sends a form; it is read as JSON all the same, and compressed it is not."""
+    for headers, status in (
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 200),
+        ({}, 200),
+        ({"Content-Encoding": "gzip"}, 415),
+    ):
+        wire = Wire(shared.folder / OPERATORS, PATIENCE_S)
+        wire.request("POST", "/status", json.dumps(["r"]), headers)
+        assert status == wire.getresponse().status
+        wire.close()
+
+
 def test_what_no_token_can_say_is_not_admitted(shared: Served) -> None:
     """The operator is told, and not each worker later; a smaller one is admitted."""
     values = [f"{number:03}" + "x" * 500 for number in range(64)]

@@ -20,7 +20,7 @@ BYTES = LARGEST + 1
 
 
 async def said(request: web.Request, body: Kind, media: str = "") -> Any:  # noqa: ANN401 - JSON
-    """Return what a request says; ``media`` is taken for its content type, if it has none.
+    """Return what a request says; ``media`` stands for its content type, whatever that is.
 
     Raises:
         BadRequestError: it is something else; nothing was done.
@@ -31,7 +31,7 @@ async def said(request: web.Request, body: Kind, media: str = "") -> Any:  # noq
         why = "expected a body as it is, seen a Content-Encoding; send it without"
         raise BadRequestError(415, why)
     content = await _content(request)
-    return taken(content, request.headers.get("Content-Type", media), body)
+    return taken(content, media or request.headers.get("Content-Type", ""), body)
 
 
 async def _content(request: web.Request) -> bytes:

@@ -140,6 +140,7 @@ def _answered(
 
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
+            # Who types curl sends a form's content type.
             told = await said(request, route.body, MEDIA[0]) if route.body else None
             done = await handle(told, peer_of(request))
         except BadRequestError as error:
