@@ -42,8 +42,9 @@ from runtimes.reference.effect_log.reading import recover
 from runtimes.reference.gateway.client import OPERATORS, WORKERS, ask
 from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.fields import PRINTABLE
+from runtimes.reference.gateway.openapi import openapi
 from runtimes.reference.gateway.request import parse
-from runtimes.reference.gateway.routes import AT_OPERATORS, AT_WORKERS, PROBLEM, openapi
+from runtimes.reference.gateway.routes import AT_OPERATORS, AT_WORKERS, PROBLEM
 from runtimes.reference.gateway.strict import BadRequestError
 
 

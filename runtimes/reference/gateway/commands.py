@@ -157,6 +157,6 @@ def schema(face: str) -> None:
     It is made of the table that the gateway serves by; no gateway has to run.
     """
     # What the gateway itself needs is heavy, and no other command needs it.
-    from runtimes.reference.gateway.routes import openapi  # noqa: PLC0415
+    from runtimes.reference.gateway.openapi import openapi  # noqa: PLC0415
 
     click.echo(json.dumps(openapi(face), indent=1))

@@ -30,8 +30,6 @@ JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plai
 YEARS_S = 10 * 366 * DAY_S
 """What is to last longer lasts for ever, and is to be said anew instead."""
 RUNS = 1 << 16
-VERSION = 1
-"""Of what is told here; it changes when a request of before is refused."""
 
 BY = {"by": Name(80, empty=True)}
 BOUND = Either(
@@ -280,32 +278,3 @@ AT_OPERATORS: tuple[Route, ...] = (
     ),
 )
 FACES: Mapping[str, tuple[Route, ...]] = {"workers": AT_WORKERS, "operators": AT_OPERATORS}
-
-
-def openapi(face: str) -> dict[str, Any]:
-    """Return the OpenAPI document of a face."""
-    paths = {
-        route.path: {
-            route.method.lower(): {
-                "operationId": route.path.strip("/"),
-                "summary": route.what,
-                **({"requestBody": _body(route.body)} if route.body else {}),
-                "responses": {str(code): _said(one) for code, one in route.answers.items()},
-            }
-        }
-        for route in FACES[face]
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": f"Bakeoff's gateway: {face}.sock", "version": str(VERSION)},
-        "paths": paths,
-    }
-
-
-def _body(body: Kind) -> dict[str, Any]:
-    return {"required": True, "content": {JSON: {"schema": body.schema}}}
-
-
-def _said(answer: Answer) -> dict[str, Any]:
-    schema = TEXTS if answer.schema is None else answer.schema
-    return {"description": answer.what, "content": {answer.media: {"schema": schema}}}
