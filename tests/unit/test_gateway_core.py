@@ -241,12 +241,10 @@ def test_root_keys_are_rotated_and_retired(tmp_path: Path) -> None:
 
     async def story(place: Rig) -> None:
         old = await place.gateway.token(ME, "r")
-        place.gateway.keyring.rotate()
-        place.gateway.rotated("anna")
+        place.gateway.rotate(tmp_path / "keys", "anna")
         assert await place.ask(pay("one"), token=old)
         assert old != await place.gateway.token(ME, "r")
-        place.gateway.keyring.retire(1)
-        place.gateway.rotated("anna")
+        place.gateway.retire(1, tmp_path / "keys", "anna")
         assert "foreign_key" == await refusal(place, pay("two"), token=old)
         assert await place.ask(pay("two"))
 
@@ -840,6 +838,31 @@ def _one_failure(
 
     told(folder, story, desk=desk, store=lambda store: Failing(store, at, error, written))
     return bool(failures)
+
+
+def test_calls_of_a_run_that_was_let_go_of_are_named(tmp_path: Path) -> None:
+    """Its log failed while one was out: whoever ends the run is told of it all the same."""
+    stores: list[Failing] = []
+
+    def store(kept: Store) -> Any:
+        stores.append(Failing(kept, 0, DoubtError, written=True))
+        return stores[0]
+
+    async def story(place: Rig) -> None:
+        place.desk.hold = asyncio.Event()
+        out = asyncio.ensure_future(place.ask(pay("out")))
+        await place.desk.came.acquire()
+        stores[0].at = stores[0].count + 1
+        with pytest.raises(TroubleError):
+            await place.ask(pay("fails"))
+        ended = await place.gateway.revoke("r", "anna", "stop")
+        assert {"r": ["out"]} == ended.in_flight
+        place.desk.hold.set()
+        with pytest.raises(TroubleError):
+            await out
+        assert {} == (await place.gateway.revoke("r", "anna", "stop")).in_flight
+
+    told(tmp_path, story, store=store)
 
 
 def test_a_provider_that_is_gone_leaves_what_is_in_doubt_in_doubt(tmp_path: Path) -> None:

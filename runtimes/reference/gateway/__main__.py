@@ -34,8 +34,9 @@ from runtimes.reference.gateway.errors import GatewayError
 from runtimes.reference.gateway.face import WorkerFace
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.keys import Keyring
-from runtimes.reference.gateway.operators import OperatorFace, serve
+from runtimes.reference.gateway.operators import OperatorFace
 from runtimes.reference.gateway.redact import Redactor
+from runtimes.reference.gateway.server import serve
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.upstreams.base import Upstream
 from runtimes.reference.upstreams.world import WorldUpstream
@@ -162,13 +163,16 @@ async def before_world(folder: Path, world: str, tier: Tier) -> None:
 def main(folder: Path, world: str, tier: str) -> None:
     """Stand between workers and a world: workers use FOLDER/workers.sock in its place.
 
-    Exit code 1 where the root keys or the log cannot be had, or another gateway is there.
+    Exit code 1 where its folder, the keys or the log cannot be had, or another gateway is there.
     """
     with alone(folder):
         try:
             asyncio.run(before_world(folder, world, Tier(tier)))
         except (GatewayError, EffectLogError) as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            msg = f"{folder} cannot be used: {error}; make room, or choose another folder"
+            raise click.ClickException(msg) from error
 
 
 if __name__ == "__main__":

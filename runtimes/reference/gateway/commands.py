@@ -46,7 +46,8 @@ def _told(command: Callable[ParamsT, None]) -> Callable[ParamsT, None]:
 def gateway() -> None:
     """Say what runs may do, and end it, at a gateway that runs.
 
-    Exit code 1 where the gateway refuses, or nobody answers.
+    Exit code 1 where the gateway refuses, or nobody answers. What its sockets take and answer:
+    `bakeoff gateway schema workers`, `bakeoff gateway schema operators`.
     """
 
 
@@ -146,3 +147,16 @@ def retire(key: int, folder: Path, by: str) -> None:
 def metrics(folder: Path) -> None:
     """Print the figures as Prometheus reads them."""
     click.echo(ask(folder, "/metrics"), nl=False)
+
+
+@gateway.command()
+@click.argument("face", type=click.Choice(["workers", "operators"]))
+def schema(face: str) -> None:
+    """Print what may be asked on FACE.sock, and what is answered, as OpenAPI 3.1.
+
+    It is made of the table that the gateway serves by; no gateway has to run.
+    """
+    # What the gateway itself needs is heavy, and no other command needs it.
+    from runtimes.reference.gateway.openapi import openapi  # noqa: PLC0415
+
+    click.echo(json.dumps(openapi(face), indent=1))

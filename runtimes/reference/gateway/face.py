@@ -11,8 +11,9 @@ been given one sends it as ``Authorization: Bearer``; without one, that of the r
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import web
 
@@ -20,19 +21,23 @@ from harness.effects import Json
 from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.gateway.admissions import AdmissionError
 from runtimes.reference.gateway.errors import Known, RefusedError, TroubleError
-from runtimes.reference.gateway.fields import check_fields, check_name, refuse
+from runtimes.reference.gateway.fields import Kind, refuse
 from runtimes.reference.gateway.gateway import Gateway
+from runtimes.reference.gateway.incoming import BYTES, said
 from runtimes.reference.gateway.peer import peer_of
-from runtimes.reference.gateway.request import NAMES, Request, parse
+from runtimes.reference.gateway.request import Request, request_of
+from runtimes.reference.gateway.routes import AT_WORKERS, PROBLEM
 from runtimes.reference.gateway.said import ERRORS, UNAVAILABLE, reason, status
-from runtimes.reference.gateway.strict import LARGEST, BadRequestError, read
-from runtimes.reference.resume.errors import DriftError, EscalatedError, ResumeError
+from runtimes.reference.gateway.strict import BadRequestError
+from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.session import Given
 from runtimes.reference.upstreams.base import UpstreamError
-from runtimes.reference.upstreams.world import HungError, WorldUpstream
+from runtimes.reference.upstreams.world import HungError
 
 
-PROBLEM = "application/problem+json"
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+UNTOLD: tuple[type[Exception], ...] = (*ERRORS, UpstreamError, EffectLogError)
+"""What can be wrong where there is no effect of which anything is known."""
 BEARER = "bearer "
 SETTLED: dict[str, Json] = {"status": "ok", "value": None, "etag": ""}
 """What a worker is given of an effect that was found to be done."""
@@ -46,34 +51,32 @@ class WorkerFace:
 
     def app(self) -> web.Application:
         """Return the routes."""
-        app = web.Application(client_max_size=LARGEST + 1)
+        app = web.Application(client_max_size=BYTES, middlewares=[self._told])
+        handlers = {"/perform": self._perform, "/at": self._at, "/token": self._token}
         app.add_routes(
             [
-                web.post("/perform", self._plain(self._perform)),
-                web.post("/at", self._plain(self._at)),
-                web.post("/token", self._plain(self._token)),
+                web.route(route.method, route.path, _held(route.body, handlers[route.path]))
+                for route in AT_WORKERS
             ]
         )
         return app
 
-    def _plain(
-        self, handle: Callable[[web.Request], Awaitable[web.Response]]
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Return a handler that says what is wrong with a request, and no more."""
+    @web.middleware
+    async def _told(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Say what is wrong with a request, and no more."""
+        try:
+            return await handler(request)
+        except BadRequestError as error:
+            return self._problem(error, Known.NOT_DONE)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+            paths = ", ".join(f"{route.method} {route.path}" for route in AT_WORKERS)
+            why = f"expected one of {paths}, seen something else; correct it"
+            answer = self._problem(BadRequestError(error.status, why), Known.NOT_DONE)
+            answer.headers.update({k: v for k, v in error.headers.items() if k == "Allow"})
+            return answer
 
-        async def handler(request: web.Request) -> web.Response:
-            try:
-                return await handle(request)
-            except BadRequestError as error:
-                return self._problem(error, Known.NOT_DONE)
-            except web.HTTPRequestEntityTooLarge:
-                why = f"expected at most {LARGEST} bytes, seen more; send a reference to the rest"
-                return self._problem(BadRequestError(413, why), Known.NOT_DONE)
-
-        return handler
-
-    async def _perform(self, request: web.Request) -> web.Response:
-        asked = parse(await request.read(), request.headers.get("Content-Type", ""))
+    async def _perform(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
+        asked = request_of(body)
         peer, run = peer_of(request), asked.call.run
         if asked.cell != run.partition(".")[0]:
             refuse("expected the cell of the run, seen another; leave the cell to the gateway")
@@ -93,33 +96,26 @@ class WorkerFace:
         given = await gateway.perform(peer, asked.wanted(), run, token=token, targets=asked.targets)
         return _reply(given)
 
-    async def _at(self, request: web.Request) -> web.Response:
-        body, run = await _said(request)
+    async def _at(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
         try:
-            self.gateway.admitted(peer_of(request), run)
-            held = await self.gateway.hold(run)
-            if isinstance(held.world, WorldUpstream):
-                await held.world.report({**body, "cell": held.world.cell})
-        except (AdmissionError, RefusedError) as error:
+            await self.gateway.report(peer_of(request), body["run"], body)
+        except UNTOLD as error:
             return self._problem(error, None)
-        except (UpstreamError, EffectLogError, ResumeError) as error:
-            return self._clean({"detail": str(error)}, UNAVAILABLE)
         return web.json_response({})
 
-    async def _token(self, request: web.Request) -> web.Response:
-        _, run = await _said(request)
+    async def _token(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
         try:
-            return web.json_response({"token": await self.gateway.token(peer_of(request), run)})
-        except ERRORS as error:
+            token = await self.gateway.token(peer_of(request), body["run"])
+            return web.json_response({"token": token})
+        except UNTOLD as error:
             return self._problem(error, None)
 
     def _word(self, run: str, error: Exception) -> str:
         """Return the world's word for a refusal."""
-        if (
-            isinstance(error, DriftError | EscalatedError)
-            and self.gateway.admissions.of(run).replans
-        ):
-            return "replan" if isinstance(error, DriftError) else "escalated"
+        with suppress(AdmissionError):  # somebody may have ended it meanwhile
+            replans = self.gateway.admissions.of(run).replans
+            if replans and isinstance(error, DriftError | EscalatedError):
+                return "replan" if isinstance(error, DriftError) else "escalated"
         return "rejected"
 
     def _known(self, peer: str, asked: Request, error: Exception) -> Known | None:
@@ -133,16 +129,14 @@ class WorkerFace:
         return self.gateway.known(asked.call.run, asked.call.step)
 
     def _problem(self, error: Exception, known: Known | None) -> web.Response:
-        kind = "bad_request" if isinstance(error, BadRequestError) else reason(error)
-        said: dict[str, Json] = {"type": kind, "status": status(error), "detail": str(error)}
-        return self._clean(
-            said | ({"effect": known.value} if known else {}), status(error), PROBLEM
-        )
+        code = status(error)
+        told: dict[str, Json] = {"type": reason(error), "status": code, "detail": str(error)}
+        return self._clean(told | ({"effect": known.value} if known else {}), code, PROBLEM)
 
     def _clean(
-        self, said: dict[str, Json], status: int = 200, media: str = "application/json"
+        self, told: dict[str, Json], status: int = 200, media: str = "application/json"
     ) -> web.Response:
-        value: Any = self.gateway.redactor.redact(said).value
+        value: Any = self.gateway.redactor.redact(told).value
         return web.json_response(value, status=status, content_type=media)
 
 
@@ -151,14 +145,15 @@ def _token(request: web.Request) -> str:
     return held[len(BEARER) :].strip() if held.lower().startswith(BEARER) else ""
 
 
-async def _said(request: web.Request) -> tuple[dict[str, Json], str]:
-    """Return the object of a body, and the run that it is about."""
-    body = read(await request.read())
-    if not isinstance(body, dict):
-        refuse("expected an object with a run, seen something else; correct it")
-    check_fields("the request", body, ("run",), tuple(body))
-    check_name("run", body["run"], NAMES["run"], empty=False)
-    return body, str(body["run"])
+def _held(
+    body: Kind | None, handle: Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
+) -> Handler:
+    """Return a handler that is given what a request says."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await handle(request, await said(request, body) if body else None)
+
+    return handler
 
 
 def _reply(given: Given) -> dict[str, Json]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from opentelemetry import trace
@@ -53,6 +54,7 @@ from runtimes.reference.gateway.errors import (
     UnjudgedError,
 )
 from runtimes.reference.gateway.gate import BarredError, Gate
+from runtimes.reference.gateway.grant import INT64
 from runtimes.reference.gateway.judges import Request as Asked
 from runtimes.reference.gateway.keys import Keyring
 from runtimes.reference.gateway.metrics import Metrics, TimedStore
@@ -151,6 +153,8 @@ class Gateway:
     """What is asked of a human, by the id of the approval: as long as this process lives."""
     _taking: dict[str, asyncio.Task[Held]] = field(default_factory=dict)
     _writing: set[asyncio.Task[None]] = field(default_factory=set)
+    _left: list[tuple[str, Gate]] = field(default_factory=list)
+    """Of runs that were let go of: calls of theirs may be out."""
 
     def __post_init__(self) -> None:
         """Judge by what is revoked here."""
@@ -220,7 +224,7 @@ class Gateway:
         )
         with self._audited(line), self._failing(wanted.slot, run):
             admission = self.admitted(peer, run)
-            self._no_secret(run, wanted)
+            self._no_secret(run, _texts(wanted))
             root = await self._rooted(admission)
             held = root if run == admission.run else await self.hold(run)
             now = self.watch.now()
@@ -252,12 +256,30 @@ class Gateway:
             TroubleError: it cannot be told; nothing was done.
 
         """
+        if self.redactor.leaks([call.step, call.incarnation]):
+            return  # ``perform`` refuses it
         with suppress(AdmissionError, RefusedError), self._failing(call.step, run):
             self.admitted(peer, run)
             world = (await self.hold(run)).world
             if isinstance(world, WorldUpstream):
                 context: dict[str, Json] = {"incarnation": call.incarnation, "seq": call.seq}
                 await world.asked(run, context, call.step)
+
+    async def report(self, peer: str, run: str, body: Mapping[str, Json]) -> None:
+        """Tell the harness's world what a worker reports of its phases; it may be held there.
+
+        Raises:
+            AdmissionError: nobody admitted the run.
+            RefusedError: another peer acts for it, or a credential stands in it.
+            UpstreamError, EffectLogError, ResumeError: it cannot be told now.
+
+        """
+        with self._audited(Line(decision=Decision.PERMIT, op="at", run=run, peer=peer)):
+            self.admitted(peer, run)
+            self._no_secret(run, {**body})
+        world = (await self.hold(run)).world
+        if isinstance(world, WorldUpstream):
+            await world.report({**body, "cell": world.cell})
 
     async def _carry_out(self, admission: Admission, held: Held, wanted: Wanted) -> Given:
         session = held.session
@@ -326,10 +348,9 @@ class Gateway:
     def _kept(self) -> tuple[Store, Anchor]:
         return self.log.store, self.log.anchor
 
-    def _no_secret(self, run: str, wanted: Wanted) -> None:
+    def _no_secret(self, run: str, said: Json) -> None:
         """Refuse what a credential stands in: who asks has none by right."""
-        whole: Json = [wanted.slot, wanted.target, {**wanted.args}, {**wanted.premises}]
-        found = self.redactor.redact(whole)
+        found = self.redactor.redact(said)
         if found.names:
             if found.canaries:
                 self.leaked(run, found.canaries)
@@ -422,17 +443,20 @@ class Gateway:
 
     def _mint(self, held: Held, admission: Admission) -> None:
         held.admission = admission
-        held.token = mint(
+        held.token = self._made(admission, held.session.facts.epoch)
+        for capability in capability_ids(held.token):
+            self.revocations.issue(admission.run, capability)
+
+    def _made(self, admission: Admission, epoch: int) -> str:
+        return mint(
             self.keyring,
             run=admission.run,
-            epoch=held.session.facts.epoch,
+            epoch=epoch,
             peer=admission.peer,
             grants=admission.grants,
             issued_at=self.watch.now(),
             ttl_s=admission.ttl_s,
         )
-        for capability in capability_ids(held.token):
-            self.revocations.issue(admission.run, capability)
 
     async def _take(self, run: str) -> Held:
         admission, world = self.admissions.of(run), self.connect(run)
@@ -457,6 +481,7 @@ class Gateway:
         """Let go of a run whose log cannot go on in these hands; the next call takes it over."""
         if held := self.held.pop(run, None):
             held.span.end()
+            self._left.append((run, held.gate))
         self.metrics.sessions.set(len(self.held))
 
     @contextmanager
@@ -512,10 +537,13 @@ class Gateway:
         """Let runs act, from their next call on.
 
         Raises:
+            GrantError: no token can say what one of them allows; none of them counts.
             OSError: it was not written, and does not count.
             UnjudgedError: the decision could not be written down, and does not count.
 
         """
+        for one in admissions:
+            self._made(one, INT64 - 1)
         for one in admissions:
             self._note(Line(decision=Decision.ADMISSION, run=one.run, peer=peer))
         self.admissions.admit(admissions)
@@ -567,7 +595,11 @@ class Gateway:
         held = self.held.get(run)
         if held and ended.capabilities:
             record = Revoke(capabilities=ended.capabilities, by=by, why=why)
-            await held.session.carrier.log.append(record)
+            try:
+                await held.session.carrier.log.append(record)
+            except (FencedError, DoubtError):
+                self._drop(run)
+                raise
 
     def _family(self, run: str) -> list[str]:
         """Return a run and its children, as far as they are held."""
@@ -575,9 +607,12 @@ class Gateway:
 
     def _flying(self, run: str, capability: str = "") -> dict[str, Sequence[str]]:
         """Return the slots whose calls are out, by run; those under a capability only."""
-        family = [(each, self.held.get(each)) for each in self._family(run)]
-        found = {each: held.gate.slots(capability) for each, held in family if held}
-        return {each: slots for each, slots in found.items() if slots}
+        self._left = [(each, gate) for each, gate in self._left if gate.flying]
+        found: dict[str, set[str]] = {}
+        for each, gate in (*((each, held.gate) for each, held in self.held.items()), *self._left):
+            if each == run or each.startswith(f"{run}."):
+                found.setdefault(each, set()).update(gate.slots(capability))
+        return {each: sorted(slots) for each, slots in found.items() if slots}
 
     def leaked(self, run: str, canaries: frozenset[str]) -> None:
         """End what a run may do, because a canary was on its way out."""
@@ -640,12 +675,43 @@ class Gateway:
             for one in self.approvals.all()
         ]
 
-    def rotated(self, by: str) -> None:
-        """Give all runs tokens of the newest root key; those of an older one stay good."""
-        self._note(Line(decision=Decision.ROTATION, reason=f"key {self.keyring.newest}", peer=by))
+    def rotate(self, folder: Path, by: str) -> int:
+        """Sign with a new root key from now on, and return its id; the older ones stay good.
+
+        Raises:
+            OSError: it was not saved, and does not count.
+            UnjudgedError: the decision could not be written down, and does not count.
+
+        """
+        self._note(
+            Line(decision=Decision.ROTATION, reason=f"key {self.keyring.newest + 1}", peer=by)
+        )
+        newest = self.keyring.rotate(folder)
+        self._mint_all()
+        return newest
+
+    def retire(self, key: int, folder: Path, by: str) -> None:
+        """Refuse what an older root key has signed.
+
+        Raises:
+            KeysError: there is no such key, or it signs.
+            OSError, UnjudgedError: it is in force in this process, and not durable.
+
+        """
+        self.keyring.retire(key)
+        self._mint_all()
+        self._note(Line(decision=Decision.ROTATION, reason=f"without key {key}", peer=by))
+        self.keyring.save(folder)
+
+    def _mint_all(self) -> None:
         for held in self.held.values():
             if held.admission:
                 self._mint(held, held.admission)
+
+
+def _texts(wanted: Wanted) -> Json:
+    """Return all that a request has of its own words."""
+    return [wanted.slot, wanted.target, {**wanted.args}, {**wanted.premises}, {**wanted.context}]
 
 
 def _closed(held: Held) -> str:

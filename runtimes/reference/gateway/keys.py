@@ -76,12 +76,23 @@ class Keyring:
         """The keys that verify, oldest first."""
         return tuple(self._public)
 
-    def rotate(self) -> int:
-        """Have new tokens signed by a new key, and return its id; save it before it is used."""
-        pair = KeyPair()
-        self.newest += 1
-        self._private = pair.private_key
+    def rotate(self, folder: Path | None = None) -> int:
+        """Have new tokens signed by a new key, and return its id; in a folder it is saved first.
+
+        Raises:
+            OSError: it was not saved, and signs nothing.
+
+        """
+        pair, before = KeyPair(), (self._private, self.newest)
+        self._private, self.newest = pair.private_key, self.newest + 1
         self._public[self.newest] = pair.public_key
+        try:
+            if folder:
+                self.save(folder)
+        except OSError:
+            del self._public[self.newest]
+            self._private, self.newest = before
+            raise
         return self.newest
 
     def retire(self, key_id: int) -> None:

@@ -1,7 +1,6 @@
 """What the operator of a gateway may ask and say, on a socket of its own.
 
-``POST /admit`` (a list of admissions), ``/status`` and ``/explain`` (lists of runs), ``/revoke``,
-``/decide``, ``/rotate``, ``/retire``; ``GET /approvals``, ``/metrics``.
+``routes`` has all of it, and what each may say.
 """
 
 from __future__ import annotations
@@ -20,12 +19,19 @@ from runtimes.reference.gateway.approval_state import ApprovalError
 from runtimes.reference.gateway.client import DAY_S
 from runtimes.reference.gateway.errors import GatewayError, RefusedError, UnjudgedError
 from runtimes.reference.gateway.gateway import Gateway
+from runtimes.reference.gateway.incoming import BYTES, said
 from runtimes.reference.gateway.peer import peer_of
-from runtimes.reference.gateway.strict import BadRequestError, read
+from runtimes.reference.gateway.request import MEDIA
+from runtimes.reference.gateway.routes import AT_OPERATORS, Route
+from runtimes.reference.gateway.strict import BadRequestError
 from runtimes.reference.gateway.token import capability_ids
 
 
 REFUSED, TROUBLE = 422, 503
+ENDS = frozenset({"/revoke", "/retire"})
+"""What takes something away is in force before it is written down."""
+IN_FORCE = "it is in force here, and may not outlive this process; say it again"
+NOTHING = "nothing of it counts here; make room, and say it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class OperatorFace:
 
     def app(self) -> web.Application:
         """Return the routes."""
-        app = web.Application()
+        app = web.Application(client_max_size=BYTES)
         handlers = {
             "/admit": self._admit,
             "/status": self._status,
@@ -46,31 +52,37 @@ class OperatorFace:
             "/decide": self._decide,
             "/rotate": self._rotate,
             "/retire": self._retire,
+            "/approvals": self._approvals,
+            "/metrics": self._metrics,
         }
-        app.add_routes([web.post(path, _said(handle)) for path, handle in handlers.items()])
-        app.add_routes([web.get("/approvals", self._approvals), web.get("/metrics", self._metrics)])
+        app.add_routes(
+            [
+                web.route(route.method, route.path, _answered(route, handlers[route.path]))
+                for route in AT_OPERATORS
+            ]
+        )
         return app
 
     async def _admit(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        said = [Admission.from_json(one) for one in body]
-        self.gateway.admit(said, peer)
-        return {"admitted": len(said)}
+        admissions = [Admission.from_json(one) for one in body]
+        self.gateway.admit(admissions, peer)
+        return {"admitted": len(admissions)}
 
     async def _status(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         del peer
-        found = {str(run): self.gateway.status(str(run)) for run in body}
+        found = {run: self.gateway.status(run) for run in body}
         return {run: {"status": status, "why": why} for run, (status, why) in found.items()}
 
     async def _explain(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         del peer
         try:
-            return {str(run): self.gateway.explain(str(run)) for run in body}
+            return {run: self.gateway.explain(run) for run in body}
         except EffectLogError as error:
             raise web.HTTPServiceUnavailable(text=f"{type(error).__name__}: {error}") from error
 
     async def _revoke(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        by, why = _by(body, peer), str(body.get("why", "") or "an operator said so")
-        what = run = str(body["what"])
+        by, why = _by(body, peer), body.get("why", "") or "an operator said so"
+        what = run = body["what"]
         if self.gateway.admissions.knows(what):
             ended = await self.gateway.revoke(what, by, why)
         elif _is_token(what):
@@ -81,32 +93,28 @@ class OperatorFace:
 
     async def _decide(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         done = self.gateway.decide(
-            str(body["id"]),
-            str(body["request_hash"]),
+            body["id"],
+            body["request_hash"],
             _by(body, peer),
-            int(body.get("lasts_s", DAY_S)),
-            yes=bool(body["yes"]),
+            body.get("lasts_s", DAY_S),
+            yes=body["yes"],
         )
         return {"id": done.ident, "state": done.state.value}
 
     async def _rotate(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        newest = self.gateway.keyring.rotate()
-        self.gateway.keyring.save(self.keys)
-        self.gateway.rotated(_by(body, peer))
+        newest = self.gateway.rotate(self.keys, _by(body, peer))
         return {"newest": newest, "keys": self.gateway.keyring.ids}
 
     async def _retire(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        self.gateway.keyring.retire(int(body["key"]))
-        self.gateway.keyring.save(self.keys)
-        self.gateway.rotated(_by(body, peer))
+        self.gateway.retire(body["key"], self.keys, _by(body, peer))
         return {"keys": self.gateway.keyring.ids}
 
-    async def _approvals(self, request: web.Request) -> web.Response:
-        del request
-        return web.json_response(self.gateway.waiting())
+    async def _approvals(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
+        del body, peer
+        return self.gateway.waiting()
 
-    async def _metrics(self, request: web.Request) -> web.Response:
-        del request
+    async def _metrics(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
+        del body, peer
         kind = "text/plain; version=0.0.4; charset=utf-8"
         return web.Response(body=self.gateway.metrics.text(), headers={"Content-Type": kind})
 
@@ -120,34 +128,27 @@ def _is_token(text: str) -> bool:
 
 def _by(body: Any, peer: str) -> str:  # noqa: ANN401 - JSON
     """Return who says it: the name that is given, and the one that the kernel has."""
-    name = str(body.get("by", ""))
-    return f"{name[:80]} ({peer})" if name.isprintable() and name else peer
+    name = body.get("by", "")
+    return f"{name} ({peer})" if name else peer
 
 
-def _said(
-    handle: Callable[[Any, str], Awaitable[object]],
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return the handler of a body that is JSON; what is wrong is one message."""
+def _answered(
+    route: Route, handle: Callable[[Any, str], Awaitable[object]]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return the handler of a route; what is wrong is one message."""
+    left = IN_FORCE if route.path in ENDS else NOTHING
 
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.Request) -> web.StreamResponse:
         try:
-            done = await handle(read(await request.read()), peer_of(request))
+            # Who types curl sends a form's content type.
+            told = await said(request, route.body, MEDIA[0]) if route.body else None
+            done = await handle(told, peer_of(request))
         except BadRequestError as error:
             return web.Response(status=error.status, text=str(error))
         except (UnjudgedError, EffectLogError, ApprovalFileError, OSError) as error:
-            return web.Response(status=TROUBLE, text=f"{error}; it may not outlive this process")
+            return web.Response(status=TROUBLE, text=f"{error}; {left}")
         except (GatewayError, ApprovalError) as error:
             return web.Response(status=REFUSED, text=str(error))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            return web.Response(status=REFUSED, text=f"expected other fields, saw {error!r}")
-        return web.json_response(done)
+        return done if isinstance(done, web.StreamResponse) else web.json_response(done)
 
     return handler
-
-
-async def serve(app: web.Application, path: Path, drain_s: float) -> web.AppRunner:
-    """Serve on a Unix socket; ``cleanup`` lets what was asked finish."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain_s)
-    await runner.setup()
-    await web.UnixSite(runner, str(path), backlog=4096).start()
-    return runner

@@ -12,13 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.effects import Effect, Json
 from harness.world.cell import NEEDS, Call, resources
 from runtimes.reference.gateway.fields import (
-    check_fields,
-    check_name,
-    check_number,
+    MOST,
+    Kind,
+    Listed,
+    Name,
+    Number,
+    Record,
+    Word,
     kind,
     refuse,
     whole,
@@ -28,17 +33,74 @@ from runtimes.reference.resume.session import Wanted
 from runtimes.reference.upstreams.world import operation
 
 
-NAMES: Mapping[str, int] = {
-    **dict.fromkeys(("cell", "run", "step", "op", "effect", "incarnation"), 255),
-    "key": 511,
-}
-"""The longest of each, in characters; a key is run and step, with a stroke between them."""
-NEEDED = ("cell", "run", "step", "op", "effect", "args")
-FIELDS = (*NEEDED, "key", "premises", "slept_s", "incarnation", "seq")
-LONGEST: Mapping[str, int] = {"path": 1024, "etag": 16384}
-"""Of a premise; a pattern has the ETags of all that it names."""
+RUN = Name(255)
 PREMISES = 100
+PREMISE = Record({"path": Name(1024), "etag": Name(16384, empty=True)})
+"""A pattern has the ETags of all that it names."""
+ATTEMPT: Mapping[str, Name | Number] = {
+    "incarnation": Name(255, empty=True),
+    "seq": Number(most=MOST, whole=True),
+}
+"""Which process asks, and its how manieth request that is."""
 MEDIA = ("application/json", "application/json;charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of an operation: any that its verb does not need too."""
+
+    def check(self, what: str, value: Json) -> None:
+        """Hold a value to being an object."""
+        if not isinstance(value, dict):
+            refuse(f"expected {what} to be an object, seen {kind(value)}; name the arguments")
+
+    @property
+    def schema(self) -> dict[str, Json]:
+        """Return what it is; its numbers are whole, at any depth."""
+        return {"type": "object"}
+
+
+FIELDS = Record(
+    needed={
+        **dict.fromkeys(("cell", "run", "step", "op"), RUN),
+        "effect": Word(tuple(Effect)),
+        "args": Arguments(),
+    },
+    more={
+        "key": Name(511, empty=True),  # run and step, with a stroke between them
+        "premises": Listed(PREMISE, "a premise", PREMISES),
+        "slept_s": Number(),
+        **ATTEMPT,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """The body of ``/perform``: its fields, and the arguments that its verb needs."""
+
+    def check(self, what: str, value: Json) -> None:
+        """Hold a value to its fields."""
+        FIELDS.check(what, value)
+        said: Any = value
+        op, args = said["op"], said["args"]
+        if missing := [name for name in NEEDS.get(op, ()) if name not in args]:
+            refuse(f"expected {', '.join(missing)} in args of {op}, seen nothing; add it")
+
+    @property
+    def schema(self) -> dict[str, Json]:
+        """Return its fields, with what each verb needs."""
+        needs: list[Json] = [
+            {
+                "if": {"properties": {"op": {"const": verb}}},
+                "then": {"properties": {"args": {"required": [*names]}}},
+            }
+            for verb, names in NEEDS.items()
+        ]
+        return {**FIELDS.schema, "allOf": needs}
+
+
+PERFORMED = Performed()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,46 +132,38 @@ class Request:
         )
 
 
-def parse(body: bytes, media: str = MEDIA[0]) -> Request:
-    """Return the request of a body; ``media`` is its content type.
+def taken(content: bytes, media: str, body: Kind) -> Any:  # noqa: ANN401 - JSON
+    """Return what a body says, held to its kind; ``media`` is its content type.
+
+    Raises:
+        BadRequestError: it is something else; nothing was done.
+
+    """
+    if media.lower().replace(" ", "").replace('"', "") not in MEDIA:
+        raise BadRequestError(415, "expected application/json in UTF-8, seen another content type")
+    data = read(content)
+    body.check("the request", data)
+    return data
+
+
+def parse(content: bytes, media: str = MEDIA[0]) -> Request:
+    """Return the request of a body.
 
     Raises:
         BadRequestError: it is not what the world's protocol has; nothing was done.
 
     """
-    if media.lower().replace(" ", "").replace('"', "") not in MEDIA:
-        raise BadRequestError(415, "expected application/json in UTF-8, seen another content type")
-    data = read(body)
-    if not isinstance(data, dict):
-        refuse(f"expected an object with {', '.join(NEEDED)}, seen {kind(data)}")
-    check_fields("the request", data, NEEDED, FIELDS)
-    for name, longest in NAMES.items():
-        check_name(name, data.get(name, ""), longest, empty=name not in NEEDED)
-    check_number("slept_s", data.get("slept_s", 0), (int, float))
-    check_number("seq", data.get("seq", 0), (int,))
-    if data["effect"] not in {*Effect}:
-        refuse(f"expected effect to be one of {', '.join(Effect)}, seen another; correct it")
-    args = data["args"]
-    if not isinstance(args, dict):
-        refuse(f"expected args to be an object, seen {kind(args)}; name the arguments")
-    if missing := [name for name in NEEDS.get(str(data["op"]), ()) if name not in args]:
-        refuse(f"expected {', '.join(missing)} in args of {data['op']}, seen nothing; add it")
+    return request_of(taken(content, media, PERFORMED))
+
+
+def request_of(data: Mapping[str, Any]) -> Request:
+    """Return the request of a body that is held to its fields.
+
+    Raises:
+        BadRequestError: its arguments have no canonical text; nothing was done.
+
+    """
     said = {name: value for name, value in data.items() if name != "cell"}
-    call = Call.from_json({**said, "args": whole("args", args), "premises": []})
-    premises = _premises(data.get("premises", []))
-    return Request(cell=str(data["cell"]), call=replace(call, premises=premises))
-
-
-def _premises(value: Json) -> tuple[dict[str, str], ...]:
-    if not isinstance(value, list) or len(value) > PREMISES:
-        refuse(f"expected premises to be a list of at most {PREMISES}; send those that matter")
-    return tuple(_premise(each) for each in value)
-
-
-def _premise(value: Json) -> dict[str, str]:
-    if not isinstance(value, dict):
-        refuse(f"expected a premise to be an object, seen {kind(value)}; correct it")
-    check_fields("a premise", value, tuple(LONGEST), tuple(LONGEST))
-    for name, longest in LONGEST.items():
-        check_name(f"{name} of a premise", value[name], longest, empty=name == "etag")
-    return {name: str(value[name]) for name in LONGEST}
+    call = Call.from_json({**said, "args": whole("args", said["args"]), "premises": []})
+    premises = tuple(said.get("premises", ()))
+    return Request(cell=data["cell"], call=replace(call, premises=premises))

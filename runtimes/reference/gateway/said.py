@@ -20,6 +20,7 @@ from runtimes.reference.resume.errors import DriftError, EscalatedError, PlanErr
 from runtimes.reference.upstreams.base import UnknownOperationError
 
 
+BAD_REQUEST = "bad_request"
 FORBIDDEN, CONFLICT, UNPROCESSABLE, UNAVAILABLE = 403, 409, 422, 503
 WAYS: tuple[tuple[type[Exception], str, int], ...] = (
     (RefusedError, "", FORBIDDEN),
@@ -42,6 +43,8 @@ ERRORS = tuple(kind for kind, _, _ in WAYS)
 
 def reason(error: Exception) -> str:
     """Return the name of an error."""
+    if isinstance(error, BadRequestError):
+        return BAD_REQUEST
     name = next((name for kind, name, _ in WAYS if isinstance(error, kind)), "trouble")
     return name or str(getattr(error, "reason", "refused"))
 
