@@ -24,7 +24,8 @@ from harness.cli.run import column
 from harness.cli.screen import Screen
 from harness.deadline import Deadline
 from harness.effects import Guard
-from harness.history import split
+from harness.history import Event, split
+from harness.metrics import recovery
 from harness.model import ideal
 from harness.plan import arg_of
 from harness.runtime import Runtime, RuntimeUnavailableError
@@ -46,6 +47,8 @@ class Figures:
 
     batch_s: list[float] = field(default_factory=list)
     single_s: list[float] = field(default_factory=list)
+    progress_s: list[float] = field(default_factory=list)
+    """From a kill to the first thing that the next worker asks for, in single trials."""
     harness_cpu_s: list[float] = field(default_factory=list)
 
 
@@ -77,10 +80,14 @@ def points(made: Column) -> tuple[Schedule, ...]:
     return tuple(Schedule((Stage(point, FAULT),)) for point in found)
 
 
-def once(made: Column, label: str, schedules: tuple[Schedule, ...]) -> float:
-    """Run a trial and return its seconds, from the first event to the last."""
-    target = made.request.targets[0]
-    events, _ = made.trial(target, FAULT, 1, label, schedules)
+def once(made: Column, label: str, schedules: tuple[Schedule, ...]) -> Sequence[Event]:
+    """Run a trial and return its history."""
+    events, _ = made.trial(made.request.targets[0], FAULT, 1, label, schedules)
+    return events
+
+
+def took_s(events: Sequence[Event]) -> float:
+    """Return the seconds of a trial, from the first event to the last."""
     return (events[-1].t_ns - events[0].t_ns) / 1e9
 
 
@@ -93,6 +100,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--singles", type=int, default=2, help="single trials in each round")
     parser.add_argument("--runtime", action="append", default=[])
     asked = parser.parse_args()
     with ExitStack() as stack:
@@ -112,23 +120,30 @@ def main() -> None:
             for name in order:
                 made, all_ = columns[name], schedules[name]
                 before = time.process_time()
-                figures[name].batch_s.append(once(made, f"batch-{round_}", all_))
+                figures[name].batch_s.append(took_s(once(made, f"batch-{round_}", all_)))
                 figures[name].harness_cpu_s.append(time.process_time() - before)
-                for index in (len(all_) // 3, 2 * len(all_) // 3):
-                    label = f"one-{round_}-{index}"
-                    figures[name].single_s.append(once(made, label, (all_[index],)))
+                for nth in range(1, asked.singles + 1):
+                    index = nth * len(all_) // (asked.singles + 1)
+                    events = once(made, f"one-{round_}-{index}", (all_[index],))
+                    figures[name].single_s.append(took_s(events))
+                    after = recovery(events) or {}
+                    figures[name].progress_s += (
+                        [after["progress_s"]] if "progress_s" in after else []
+                    )
         machine = host()
         print(f"{machine['system']}, {machine['cores']} cores, Python {machine['python']}")
         print(f"load {os.getloadavg()}, {asked.rounds} rounds, median (min - max), seconds")
         print(
-            f"{'runtime':<12}{'40-point batch':<24}{'to peer':<22}{'single trial':<24}harness CPU"
+            f"{'runtime':<12}{'40-point batch':<24}{'to peer':<22}{'single trial':<24}"
+            f"{'kill to progress':<24}harness CPU"
         )
         for name, found in figures.items():
             peer = figures[PEER].batch_s
             ratios = [own / other for own, other in zip(found.batch_s, peer, strict=True)]
             print(
                 f"{name:<12}{spread(found.batch_s):<24}{spread(ratios):<22}"
-                f"{spread(found.single_s):<24}{spread(found.harness_cpu_s)}"
+                f"{spread(found.single_s):<24}{spread(found.progress_s):<24}"
+                f"{spread(found.harness_cpu_s)}"
             )
         for name, found in figures.items():
             rate = 60 * len(schedules[name]) / statistics.median(found.batch_s)
