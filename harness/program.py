@@ -12,7 +12,15 @@ from __future__ import annotations
 
 import math
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -200,16 +208,17 @@ def not_json(value: object, place: str = "it") -> str:
 
     Stricter than ``json.dumps``: a tuple would come back as a list, a key 1 as "1".
     """
-    if value is None or isinstance(value, bool | int | str):
+    if type(value) in PLAIN or isinstance(value, int | str):
         return ""
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"{place} is {value!r}"
     if isinstance(value, list):
-        items = list(enumerate(value))
+        items: Iterable[tuple[object, object]] = enumerate(value)
     elif isinstance(value, dict):
-        if bad := [key for key in value if not isinstance(key, str)]:
-            return f"{place} has the key {bad[0]!r}"
-        items = list(value.items())
+        for key in value:
+            if not isinstance(key, str):
+                return f"{place} has the key {key!r}"
+        items = value.items()
     else:
         return f"{place} is {value!r}, a {type(value).__name__}"
     for key, item in items:
@@ -264,12 +273,9 @@ class _Player:
             )
             raise ProgramError(msg)
         self.names.add(command.name)
-        for label, value in (
-            ("args", getattr(command, "args", None)),
-            ("arg", getattr(command, "arg", None)),
-            ("payload", getattr(command, "payload", None)),
-        ):
-            if flaw := not_json(value):
+        for label in ("args", "arg", "payload"):
+            value = getattr(command, label, None)
+            if value is not None and (flaw := not_json(value)):
                 msg = (
                     f"{label} of {command.name!r} must be JSON (null, bool, finite number, str, "
                     f"list, dict with str keys), but {flaw}; convert it first"

@@ -7,7 +7,7 @@ before it is refused, whoever asks: that is what makes the log worth believing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -127,13 +127,18 @@ class Facts:
 
     def copy(self) -> Facts:
         """Return the same facts, to which others may be added."""
-        return replace(
-            self,
-            reads=dict(self.reads),
-            decisions=dict(self.decisions),
-            effects=dict(self.effects),
-            drifted=dict(self.drifted),
-            revoked=set(self.revoked),
+        return Facts(
+            self.epoch,
+            self.holder,
+            self.claim,
+            self.plan,
+            dict(self.reads),
+            dict(self.decisions),
+            dict(self.effects),
+            dict(self.drifted),
+            set(self.revoked),
+            self.cancel,
+            self.terminal,
         )
 
     def to_json(self) -> dict[str, Json]:

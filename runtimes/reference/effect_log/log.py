@@ -45,8 +45,7 @@ class Waiting:
     log: RunLog
     entries: Sequence[Entry]
     rows: Sequence[Row]
-    done: asyncio.Future[None] | None
-    """Nobody waits for what a run wrote alone: it is durable, or an error, at once."""
+    done: asyncio.Future[None]
 
 
 @dataclass(slots=True)
@@ -82,21 +81,21 @@ class EffectLog:
         self._closed = True
         self._fail([*self._waiting], FencedError("the log was closed; nothing was written"))
         self._waiting.clear()
+        self._latest = None
         self.anchor.close()
         self.store.close()
 
     async def _write(self, log: RunLog, entries: Sequence[Entry], rows: Sequence[Row]) -> None:
         """Commit soon, with whatever else comes by then; a run that writes alone, at once."""
-        alone = not self._waiting and self._latest is log
-        self._latest = log
-        if alone:
-            waiting = Waiting(log, entries, rows, None)
+        if not self._waiting and self._latest is log:
             try:
-                self._append([waiting])
+                self._store(rows)
             except EffectLogError as error:
-                self._fail([waiting], error)
+                log.lost(error)
                 raise
+            log.took(entries, rows)
             return
+        self._latest = log
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._commit)
@@ -134,15 +133,17 @@ class EffectLog:
                 self._fail([other for other in group if other.log is one.log], error)
 
     def _append(self, group: Sequence[Waiting]) -> None:
-        rows = [row for one in group for row in one.rows]
+        self._store([row for one in group for row in one.rows])
+        for one in group:
+            one.log.took(one.entries, one.rows)
+            if not one.done.cancelled():
+                one.done.set_result(None)
+
+    def _store(self, rows: Sequence[Row]) -> None:
         self.store.append(rows)
         self.commits += 1
         with suppress(OSError):  # the log stands without it, only its check is weaker
             self.anchor.note(rows)
-        for one in group:
-            one.log.took(one.entries, one.rows)
-            if one.done and not one.done.cancelled():
-                one.done.set_result(None)
 
     def _fail(self, group: Sequence[Waiting], error: EffectLogError) -> None:
         for one in group:
@@ -150,7 +151,7 @@ class EffectLog:
             self._waiting = [other for other in self._waiting if other.log is not one.log]
             one.log.lost(error)
             for lost in (one, *later):
-                if lost.done and not lost.done.done():
+                if not lost.done.done():
                     lost.done.set_exception(error)
 
 

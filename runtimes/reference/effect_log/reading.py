@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -23,8 +23,32 @@ class Recovered:
     head: Head
 
 
-def entries(store: Store, run: str) -> Iterator[tuple[Entry, Row]]:
+def decoded(row: Row) -> Entry:
+    """Return the record of a row.
+
+    Raises:
+        DamagedError: it has none, or another one's.
+        VersionError: it is of a later version.
+
+    """
+    try:
+        data = orjson.loads(row.data)
+    except orjson.JSONDecodeError as error:
+        raise DamagedError.at(row.run, row.seq, str(error)) from error
+    if not isinstance(data, dict):
+        raise DamagedError.at(row.run, row.seq, "it is no object")
+    entry = Entry.from_json(data)
+    if (entry.run, entry.seq) != (row.run, row.seq):
+        raise DamagedError.at(row.run, row.seq, f"it is record {entry.seq} of run {entry.run}")
+    return entry
+
+
+def entries(
+    store: Store, run: str, decode: Callable[[Row], Entry] = decoded
+) -> Iterator[tuple[Entry, Row]]:
     """Yield the records of a run in order, each verified.
+
+    Who reads the same rows over and over may have a ``decode`` that keeps what ``decoded`` gave.
 
     Raises:
         DamagedError: one is not as it was written, or is missing before the end.
@@ -38,13 +62,15 @@ def entries(store: Store, run: str) -> Iterator[tuple[Entry, Row]]:
         if head and row.seq != head.seq + 1:
             raise DamagedError.at(run, head.seq + 1, f"the next one there is {row.seq}")
         check_whole(row)
-        entry = _entry(row)
+        entry = decode(row)
         check_follows(row, head.hash if head else _first(entry))
         head = Head(row.seq, row.hash)
         yield entry, row
 
 
-def recover(store: Store, anchor: Heads, run: str) -> Recovered:
+def recover(
+    store: Store, anchor: Heads, run: str, decode: Callable[[Row], Entry] = decoded
+) -> Recovered:
     """Return what the log knows of a run; of one that never was, nothing.
 
     Raises:
@@ -53,7 +79,7 @@ def recover(store: Store, anchor: Heads, run: str) -> Recovered:
 
     """
     facts, head, known = Facts(), Head(0, genesis(run)), anchor.head(run)
-    for entry, row in entries(store, run):
+    for entry, row in entries(store, run, decode):
         try:
             if head.seq == 0 and isinstance(entry.record, Summary) and entry.seq > 1:
                 facts = Facts.from_json(entry.record.facts)  # type: ignore[arg-type]
@@ -70,19 +96,6 @@ def recover(store: Store, anchor: Heads, run: str) -> Recovered:
         why = f"{known.seq} records were acknowledged, {head.seq} are there"
         raise DamagedError.at(run, head.seq + 1, why)
     return Recovered(facts, head)
-
-
-def _entry(row: Row) -> Entry:
-    try:
-        data = orjson.loads(row.data)
-    except orjson.JSONDecodeError as error:
-        raise DamagedError.at(row.run, row.seq, str(error)) from error
-    if not isinstance(data, dict):
-        raise DamagedError.at(row.run, row.seq, "it is no object")
-    entry = Entry.from_json(data)
-    if (entry.run, entry.seq) != (row.run, row.seq):
-        raise DamagedError.at(row.run, row.seq, f"it is record {entry.seq} of run {entry.run}")
-    return entry
 
 
 def _first(entry: Entry) -> bytes:

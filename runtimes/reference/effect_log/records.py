@@ -263,8 +263,10 @@ class Entry:
 
         """
         record: Any = self.record
-        for name in FREE.get(type(record).__name__, ()):
-            free(getattr(record, name))
+        kind = type(record).__name__
+        for name in FREE.get(kind, ()):
+            if (value := getattr(record, name)) is not None:
+                free(value)
         whole = {
             "run": self.run,
             "seq": self.seq,
@@ -272,7 +274,7 @@ class Entry:
             "actor": self.actor,
             "wall_ms": self.wall_ms,
             "mono_ns": self.mono_ns,
-            "kind": type(record).__name__.lower(),
+            "kind": TEXTS[kind],
             "body": record,
         }
         try:
@@ -293,7 +295,15 @@ class Entry:
         if kind is None or data.keys() != WRITTEN:
             msg = f"a record of kind {data.get('kind')!r} with {sorted(data)} is of another version"
             raise VersionError(msg)
-        return cls(record=made(kind, data["body"]), **{name: data[name] for name in HEAD})
+        return cls(
+            run=data["run"],
+            seq=data["seq"],
+            epoch=data["epoch"],
+            actor=data["actor"],
+            wall_ms=data["wall_ms"],
+            mono_ns=data["mono_ns"],
+            record=made(kind, data["body"]),
+        )
 
 
 def plain(record: object) -> dict[str, Json]:
@@ -349,8 +359,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     kind.__name__: tuple(field.name for field in fields(kind))
     for kind in (*KINDS.values(), Premise, Entry)
 }
-HEAD = tuple(name for name in FIELDS["Entry"] if name != "record")
-WRITTEN = frozenset({*HEAD, "kind", "body"})
+WRITTEN = frozenset({*FIELDS["Entry"], "kind", "body"} - {"record"})
+TEXTS: Mapping[str, str] = {kind.__name__: text for text, kind in KINDS.items()}
 NAMES: Mapping[str, frozenset[str]] = {kind: frozenset(names) for kind, names in FIELDS.items()}
 FREE: Mapping[str, tuple[str, ...]] = {
     kind.__name__: tuple(field.name for field in fields(kind) if field.type == "Json")

@@ -28,6 +28,11 @@ from runtimes.reference.effect_log.errors import (
 APPLICATION = 0x42414B45
 """``BAKE``: the file says what it is."""
 BUSY_S = 5.0
+CHECKPOINT = 256
+"""After so many pages the file that is written ahead begins anew.
+
+As long as it grows a commit takes twice as long, since the file system has its size to sync too.
+"""
 SCHEMA = """
 create table head (
   run text primary key, seq integer not null, last integer not null
@@ -60,6 +65,10 @@ class SqliteStore:
 
         """
         self._path = path
+        self._heads: dict[str, tuple[int, int]] = {}
+        """What this store wrote, or found: good as long as nobody else has written."""
+        self._version: int | None = None
+        self._last = 0
         with self._reading():
             mode = "ro" if only_read else "rwc"
             self._sql = sqlite3.connect(
@@ -79,6 +88,7 @@ class SqliteStore:
             if not only_read:
                 self._sql.execute("pragma journal_mode = wal")
                 self._sql.execute("pragma synchronous = full")
+                self._sql.execute(f"pragma wal_autocheckpoint = {CHECKPOINT}")
             self._sql.execute("pragma trusted_schema = off")
             (app,), (version,) = (
                 self._sql.execute(f"pragma {name}").fetchone()
@@ -103,16 +113,17 @@ class SqliteStore:
         """Add rows, all or none."""
         with self._writing():
             self._sql.execute("begin immediate")
-            (last,) = self._sql.execute("select coalesce(max(id), 0) from log").fetchone()
+            self._look_again()
             heads: dict[str, tuple[int, int]] = {}
             lines = []
-            for ident, row in enumerate(rows, last + 1):
-                seq, before = heads.get(row.run) or self._head(row.run)
+            for ident, row in enumerate(rows, self._last + 1):
+                run = row.run
+                seq, before = heads.get(run) or self._heads.get(run) or self._head(run)
                 if row.seq != seq + 1:
-                    msg = f"{row.run} has {seq} records, this is {row.seq}; nothing was written"
+                    msg = f"{run} has {seq} records, this is {row.seq}; nothing was written"
                     raise FencedError(msg)
-                heads[row.run] = (row.seq, ident)
-                lines.append((ident, row.run, row.seq, before, row.data, row.crc, row.hash))
+                heads[run] = (row.seq, ident)
+                lines.append((ident, run, row.seq, before, row.data, row.crc, row.hash))
             self._sql.executemany("insert into log values (?, ?, ?, ?, ?, ?, ?)", lines)
             self._sql.executemany(
                 "insert into head values (?, ?, ?)"
@@ -120,6 +131,8 @@ class SqliteStore:
                 [(run, *head) for run, head in heads.items()],
             )
             self._sql.execute("commit")
+        self._heads |= heads
+        self._last += len(lines)
 
     def rows(self, run: str) -> Iterator[Row]:
         """Yield the rows of a run in order."""
@@ -158,6 +171,14 @@ class SqliteStore:
     def close(self) -> None:
         """End; the file stays."""
         self._sql.close()
+
+    def _look_again(self) -> None:
+        """Forget what was known of the file if somebody else has written to it since."""
+        (version,) = self._sql.execute("pragma data_version").fetchone()
+        if version != self._version:
+            self._heads.clear()
+            (self._last,) = self._sql.execute("select coalesce(max(id), 0) from log").fetchone()
+            self._version = version
 
     def _head(self, run: str) -> tuple[int, int]:
         """Return the last number of a run and the place of its row; zeros before the first."""
@@ -219,6 +240,7 @@ class SqliteStore:
 
     def _roll_back(self) -> bool:
         """Say whether no transaction is open any more."""
+        self._version = None
         try:
             if self._sql.in_transaction:
                 self._sql.execute("rollback")

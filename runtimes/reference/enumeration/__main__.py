@@ -39,6 +39,12 @@ WINDOW = "between the look and the write only a provider with versions keeps str
 AWAKE = "what was frozen before it sent sends when it wakes: only a provider's fence keeps it out"
 
 
+COUNTED = (
+    "A run is one way from a fresh world to an end that every oracle has judged; its last life is "
+    "played to that end by the shipped code. Runs that begin alike go on from one stored state: a "
+    "death is a copy of the disk and the world, and lives that find the same log share one reading "
+    "of it. Hunts for mutants are not counted."
+)
 LETTERS = {WINDOW: "a", AWAKE: "b"}
 COLUMNS = [(tier, fences) for tier in Tier for fences in (True, False)]
 
@@ -239,6 +245,7 @@ def _print(console: Console, found: list[Cell], kills: list[Kill]) -> None:
         by_whom = ", ".join(kill.oracles) if kill.oracles else Text("NOBODY", "red")
         mutants.add_row(kill.mutant, by_whom, f"{kill.runs:,}", kill.where)
     console.print(mutants)
+    console.print(COUNTED)
     console.print(summary(found, kills))
 
 
@@ -285,6 +292,7 @@ def _document(found: list[Cell], kills: list[Kill]) -> dict[str, object]:
             {"mutant": kill.mutant, "runs": kill.runs, "oracles": kill.oracles, "where": kill.where}
             for kill in kills
         ],
+        "counted": COUNTED,
         "summary": summary(found, kills),
     }
 

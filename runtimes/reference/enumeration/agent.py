@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from harness.effects import Effect, Json, Op
 from harness.program import Command, Emit, Invoke, One, Step, WaitFor, decide, gather, play, step
-from runtimes.reference.effect_log.canonical import canonical
 from runtimes.reference.effect_log.errors import ContradictionError
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.session import Session, Wanted
@@ -86,8 +87,8 @@ class SessionOps:
         if isinstance(given.response, dict):
             response |= given.response
         if not given.settled:
-            said = (wanted.slot, self.session.facts.plan_epoch, canonical(response))
-            self.given.append(said)
+            text = orjson.dumps(response, option=orjson.OPT_SORT_KEYS)
+            self.given.append((wanted.slot, self.session.facts.plan_epoch, text))
         return response
 
     async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:

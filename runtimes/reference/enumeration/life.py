@@ -6,18 +6,20 @@ import asyncio
 
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from harness.effects import Tier
+from runtimes.reference.effect_log.chain import Row
 from runtimes.reference.effect_log.errors import FencedError
 from runtimes.reference.effect_log.facts import Facts
 from runtimes.reference.effect_log.log import EffectLog, Receipt, RunLog
-from runtimes.reference.effect_log.reading import recover
+from runtimes.reference.effect_log.reading import Recovered, decoded, recover
 from runtimes.reference.effect_log.records import Record, Resolution, Verdict
 from runtimes.reference.enumeration.agent import THINGS, Given, SessionOps, give_up, work
 from runtimes.reference.enumeration.disk import Disk, Heads, Store
-from runtimes.reference.enumeration.world import Stop, Thing, Time, World
+from runtimes.reference.enumeration.world import Thing, Time, World, stop
 from runtimes.reference.resume.errors import EscalatedError
 from runtimes.reference.resume.recovery import take_over
 
@@ -79,7 +81,7 @@ class StoppingLog(RunLog):
 
     async def append(self, *records: Record) -> Receipt:
         """Write, after a stop; note what a power cut could have left of several."""
-        await Stop(f"append {'+'.join(type(record).__name__.lower() for record in records)}")
+        await stop(_writes(*map(type, records)))
         before = len(self.state.disk.rows)
         receipt = await super().append(*records)
         self.state.records += records
@@ -88,17 +90,35 @@ class StoppingLog(RunLog):
         return receipt
 
 
+@cache
+def _writes(*kinds: type[Record]) -> str:
+    return f"append {'+'.join(kind.__name__.lower() for kind in kinds)}"
+
+
 def key_of(effect_id: str) -> str:
     """Return the key of an effect: any function of its id will do."""
     return f"key-{effect_id}"
 
 
+ENTRIES = lru_cache(maxsize=4096)(decoded)
+"""Each row is decoded once, however many logs begin with it."""
+
+
+@lru_cache(maxsize=256)
+def recovered(rows: tuple[Row, ...]) -> Recovered:
+    """Return what the log knows of the run, by the shipped reading of these very rows.
+
+    Several deaths leave the same log, with another world: those that come after them share it.
+    """
+    disk = Disk([*rows], len(rows))
+    return recover(Store(disk), Heads(disk), RUN, ENTRIES)
+
+
 def opened(state: State, holder: str, torn: list[int]) -> StoppingLog:
     """Return the log of the run, read and verified."""
-    store, heads = Store(state.disk), Heads(state.disk)
-    log = EffectLog(store, heads, holder, state.world.time.now_ms)
-    found = recover(store, heads, RUN)
-    run = StoppingLog(log, RUN, found.facts, found.head)
+    log = EffectLog(Store(state.disk), Heads(state.disk), holder, state.world.time.now_ms)
+    found = recovered(tuple(state.disk.rows))
+    run = StoppingLog(log, RUN, found.facts.copy(), found.head)
     run.state, run.torn = state, torn
     log._latest = run  # noqa: SLF001 - it is the only one, so that no event loop is needed
     return run
@@ -125,11 +145,12 @@ class Life:
         self.facts = Facts()
         self.torn: list[int] = []
         self.ops: SessionOps | None = None
+        self._log: EffectLog | None = None
         self._coroutine = self._live()
 
     async def _live(self) -> None:
         run = opened(self.state, self.holder, self.torn)
-        self.facts = run.facts
+        self.facts, self._log = run.facts, run.log
         state, time = self.state, self.state.world.time
         session = await take_over(run, state.world, time, self.holder, key_of, state.program)
         if state.given_up:
@@ -174,6 +195,8 @@ class Life:
         """Die where it stands."""
         self.over = True
         self._coroutine.close()
+        if self._log:
+            self._log.close()
 
     def __enter__(self) -> Self:
         """Lend a life that ends with the block, wherever it stands."""

@@ -22,6 +22,7 @@ from runtimes.reference.effect_log.errors import ConflictError
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
 from runtimes.reference.effect_log.records import Intent, Plan, Terminal, Verdict, Via
 from runtimes.reference.enumeration.disk import Disk
+from runtimes.reference.enumeration.life import recovered
 from runtimes.reference.enumeration.world import World
 from runtimes.reference.resume import carry, recovery, remedy
 from runtimes.reference.resume.carry import Carrier
@@ -54,7 +55,10 @@ class Mutant:
                     if isinstance(where, dict)
                     else patch.object(where, name, instead)
                 )
+            # What was read by other rules says nothing of these.
+            recovered.cache_clear()
             yield
+        recovered.cache_clear()
 
 
 # The log -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.errors import ConflictError
@@ -28,41 +28,60 @@ from runtimes.reference.enumeration.world import Applied, World
 from runtimes.reference.resume.errors import PlanError
 
 
+EFFECTS = (Intent, Completion, Resolution)
+
+
 @dataclass(slots=True)
 class Told:
     """The records by what they speak of, each with how many stood before it."""
 
     intents: dict[str, list[tuple[int, Intent]]] = field(default_factory=dict)
+    effects: list[Intent | Completion | Resolution] = field(default_factory=list)
+    rights: list[Lease | Revoke | Intent] = field(default_factory=list)
     leases: list[tuple[int, int]] = field(default_factory=list)
     """Epochs."""
-    plans: list[tuple[int, int]] = field(default_factory=list)
-    """Numbers of plans."""
+    epochs: list[int] = field(default_factory=lambda: [0])
+    """The highest one of the first so many records; 0 before the first lease."""
+    plans: list[int] = field(default_factory=lambda: [0])
+    """The latest plan of the first so many records."""
 
     @classmethod
     def by(cls, records: list[Record]) -> Told:
         """Return what records say."""
         told = cls()
+        epoch = plan = 0
         for place, record in enumerate(records):
-            if isinstance(record, Intent):
-                told.intents.setdefault(record.slot, []).append((place, record))
+            if isinstance(record, EFFECTS):
+                told.effects.append(record)
+                if isinstance(record, Intent):
+                    told.rights.append(record)
+                    told.intents.setdefault(record.slot, []).append((place, record))
+            elif isinstance(record, Revoke):
+                told.rights.append(record)
             elif isinstance(record, Lease):
+                told.rights.append(record)
                 told.leases.append((place, record.epoch))
+                epoch = max(epoch, record.epoch)
             elif isinstance(record, Plan):
-                told.plans.append((place, record.plan_epoch))
+                plan = max(plan, record.plan_epoch)
+            told.epochs.append(epoch)
+            told.plans.append(plan)
         return told
 
     def epoch(self, rows: int) -> int:
         """Return the highest epoch of the first so many records; 0 before the first lease."""
-        return max((epoch for place, epoch in self.leases if place < rows), default=0)
+        return self.epochs[min(rows, len(self.epochs) - 1)]
 
     def plan(self, rows: int) -> int:
         """Return the latest plan of the first so many records."""
-        return max((plan for place, plan in self.plans if place < rows), default=0)
+        return self.plans[min(rows, len(self.plans) - 1)]
 
     def intent(self, line: Applied) -> Intent | None:
         """Return the last intent of an effect before it was applied."""
-        found = [intent for place, intent in self.intents.get(line.slot, ()) if place < line.rows]
-        return found[-1] if found else None
+        for place, intent in reversed(self.intents.get(line.slot, ())):
+            if place < line.rows:
+                return intent
+        return None
 
 
 @dataclass(frozen=True)
@@ -96,6 +115,7 @@ class Evidence:
         return Told.by(self.records)
 
 
+@cache
 def base(slot: str) -> str:
     """Return a slot's name in the first plan."""
     return slot.partition("@")[0].partition(".")[0]
@@ -104,7 +124,8 @@ def base(slot: str) -> str:
 def duplicate(seen: Evidence) -> Iterator[str]:
     """O1: what cannot be undone is done once."""
     lines = [base(line.slot) for line in seen.world.ledger if line.effect is Effect.IRREVERSIBLE]
-    yield from (f"{slot} {n} times" for slot, n in Counter(lines).items() if n > 1)
+    if len(lines) > len({*lines}):
+        yield from (f"{slot} {n} times" for slot, n in Counter(lines).items() if n > 1)
 
 
 def hybrid_twice(seen: Evidence) -> Iterator[str]:
@@ -114,7 +135,8 @@ def hybrid_twice(seen: Evidence) -> Iterator[str]:
         for line in seen.world.ledger
         if line.effect is Effect.HYBRID
     ]
-    yield from (f"{slot} {n} times" for (slot, _), n in Counter(lines).items() if n > 1)
+    if len(lines) > len({*lines}):
+        yield from (f"{slot} {n} times" for (slot, _), n in Counter(lines).items() if n > 1)
 
 
 def lost(seen: Evidence) -> Iterator[str]:
@@ -126,7 +148,7 @@ def lost(seen: Evidence) -> Iterator[str]:
 def sealed_true(seen: Evidence) -> Iterator[str]:
     """O3: a completion says what the world has."""
     made = {(line.slot, line.version) for line in seen.world.ledger}
-    for record in seen.records:
+    for record in seen.told.effects:
         if not isinstance(record, Completion) or record.outcome is not Outcome.OK:
             continue
         if record.provider_ref and (record.slot, record.version_after) not in made:
@@ -158,12 +180,12 @@ def revoked(seen: Evidence) -> Iterator[str]:
     given: dict[str, int] = {}
     ended: set[str] = set()
     epoch = 0
-    for record in seen.records:
+    for record in seen.told.rights:
         if isinstance(record, Lease):
             epoch = record.epoch
         elif isinstance(record, Revoke):
             ended.update(record.capabilities)
-        elif isinstance(record, Intent) and record.capability:
+        elif record.capability:
             if record.capability in ended:
                 yield f"{record.slot} under {record.capability}, which had ended"
             given.setdefault(record.capability, epoch)
@@ -177,17 +199,11 @@ def doubt_closed(seen: Evidence) -> Iterator[str]:
     if seen.facts.terminal:
         yield from (f"{slot} is open" for slot in seen.facts.unresolved)
     last: dict[str, Record] = {}
-    for record in seen.records:
-        if not isinstance(record, Intent | Completion | Resolution):
-            continue
-        again = isinstance(last.get(record.slot), Intent)
-        if (
-            isinstance(record, Intent)
-            and again
-            and record.effect.once
-            and record.tier is not Tier.K
-        ):
-            yield f"{record.slot} was tried again while in doubt"
+    for record in seen.told.effects:
+        if isinstance(record, Intent):
+            again = isinstance(last.get(record.slot), Intent)
+            if again and record.effect.once and record.tier is not Tier.K:
+                yield f"{record.slot} was tried again while in doubt"
         last[record.slot] = record
 
 

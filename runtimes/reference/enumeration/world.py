@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from types import coroutine
 from typing import Any
 
 from harness.effects import Effect, Json, Tier
@@ -38,15 +39,10 @@ EFFECTS: Mapping[str, Effect] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A moment at which the process may be stopped; awaiting it asks whoever drives."""
-
-    label: str
-
-    def __await__(self) -> Generator[str, None, None]:
-        """Stand here until driven on."""
-        yield self.label
+@coroutine
+def stop(label: str) -> Generator[str, None, None]:
+    """Stand at a moment at which the process may be stopped, until whoever drives goes on."""
+    yield label
 
 
 @dataclass(slots=True)
@@ -61,7 +57,7 @@ class Time:
 
     async def until(self, moment_ms: int) -> None:
         """Stand, and then let it be later."""
-        await Stop("wait")
+        await stop("wait")
         self.now = max(self.now, moment_ms)
 
 
@@ -85,6 +81,20 @@ class Thing:
 
 
 NOTHING = Thing(None, 0, "")
+
+
+@cache
+def promise(op: str, tier: Tier, *, fences: bool) -> Contract:
+    """Return what a provider of a tier promises of an operation."""
+    return Contract(
+        effect=EFFECTS[op],
+        tier=tier,
+        retention_s=RETENTION_S if tier is Tier.K else 0,
+        lag_s=LAG_S if tier is Tier.Q else 0,
+        deadline_s=DEADLINE_S,
+        fenced=fences,
+        decides=op == "ask",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +168,13 @@ class World:
         if op not in EFFECTS:
             msg = f"the world has no {op!r}"
             raise UnknownOperationError(msg)
-        return Contract(
-            effect=EFFECTS[op],
-            tier=self.tier,
-            retention_s=RETENTION_S if self.tier is Tier.K else 0,
-            lag_s=LAG_S if self.tier is Tier.Q else 0,
-            deadline_s=DEADLINE_S,
-            fenced=self.fences,
-            decides=op == "ask",
-        )
+        return promise(op, self.tier, fences=self.fences)
 
     async def call(self, order: Order) -> Answer:
         """Apply an order between two stops; a read has none, since it changes nothing."""
         if not EFFECTS[order.op].writes:
             return self.apply(order)
-        await Stop(f"send {order.slot}")
+        await stop(f"send {order.slot}")
         how = self.trouble[1] if self.trouble and self.trouble[0] == order.slot else ""
         if how:
             self.trouble = None
@@ -184,19 +186,19 @@ class World:
         answer = self.apply(order)
         if how == "reply":
             raise LostError(order.slot)
-        await Stop(f"answer {order.slot}")
+        await stop(f"answer {order.slot}")
         return answer
 
     async def query(self, order: Order) -> Answer | None:
         """Return what was done under a key, if it is long enough ago."""
-        await Stop(f"query {order.slot}")
+        await stop(f"query {order.slot}")
         found = self.done.get(order.key)
         seen = found and self.time.now >= found[1] + LAG_S * 1000
         return found[0] if found and seen else None
 
     async def look(self, resource: str) -> Seen:
         """Return a value with its version."""
-        await Stop(f"look {resource}")
+        await stop(f"look {resource}")
         thing = self.thing(resource)
         return Seen(resource=resource, version=thing.etag, value_hash=thing.hash)
 
@@ -209,7 +211,7 @@ class World:
     async def fence(self, run: str, epoch: int) -> bool:
         """Refuse older epochs, if this provider can."""
         del run
-        await Stop("fence")
+        await stop("fence")
         if self.fences:
             self.epoch = max(self.epoch, epoch)
         return self.fences

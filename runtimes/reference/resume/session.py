@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import uuid4
 
@@ -90,8 +90,10 @@ class Given:
 
 def names(facts: Facts, slot: str) -> list[tuple[int, str]]:
     """Return a slot's names in the plans so far, the latest first."""
-    later = range(facts.plan_epoch, 1, -1)
-    return [*((epoch, f"{slot}@{epoch}") for epoch in later), (1, slot)]
+    first, latest = (1, slot), facts.plan_epoch
+    if latest <= 1:
+        return [first]
+    return [*((epoch, f"{slot}@{epoch}") for epoch in range(latest, 1, -1)), first]
 
 
 def standing(facts: Facts, slot: str) -> Standing | None:
@@ -113,7 +115,7 @@ class Session:
     @property
     def facts(self) -> Facts:
         """Return what is durable of the run."""
-        return self.carrier.facts
+        return self.carrier.log.facts
 
     async def perform(self, wanted: Wanted) -> Given:
         """Give what a slot has, or do what it asks for, once, whoever asks meanwhile.
@@ -251,8 +253,9 @@ class Session:
             ConflictError: it has another request under this plan, or had one that was carried out.
 
         """
+        effects = self.facts.effects
         for epoch, name in self._names(wanted.slot):
-            if tried := self.facts.effects.get(name):
+            if tried := effects.get(name):
                 if tried.intent.fingerprint == wanted.fingerprint:
                     return name
                 gone = tried.standing in {Standing.DONE, Standing.UNKNOWN}
@@ -267,8 +270,9 @@ class Session:
 
     async def _settle_others(self, wanted: Wanted) -> None:
         """Settle what another request left in doubt in the slot, before this one is looked at."""
+        effects = self.facts.effects
         for _, name in self._names(wanted.slot):
-            tried = self.facts.effects.get(name)
+            tried = effects.get(name)
             if (
                 tried
                 and tried.standing is Standing.IN_DOUBT
@@ -282,7 +286,7 @@ class Session:
         while True:
             tried = self.facts.effects.get(slot)
             if tried and (given := self._known(slot, tried)):
-                return replace(given, logged=left == TRIES)
+                return Given(given.response, given.settled, logged=left == TRIES)
             if not left:
                 raise DriftError(slot, [wanted.target])
             left -= 1
