@@ -162,7 +162,7 @@ def expect(
             ends.add(status)
         stuck = any(happening.stuck for happening in happenings)
         world.history.append("view", run, status=status, output=output, moves="unknown", claim="")
-        world.history.append("world", run, values=world.cell.values(), strange=world.cell.strange())
+        world.history.append("world", run, **world.cell.state())
         leaked: list[Json] = ["what is kept"] if CREDENTIAL in json.dumps(turn.kept) else []
         world.history.append("scan", searched=1, found=leaked)
         seen = predict(world.history, bare, hung=stuck)

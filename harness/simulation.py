@@ -94,8 +94,7 @@ class World:
         cls, case: Case, recorded: Mapping[str, Json], given: Collection[Answer] | None = None
     ) -> World:
         answers = case.answers if given is None else tuple(given)
-        cell = Cell.of(case.tier, case.scenario.world, answers, case.scenario.lag_s)
-        return cls(case, cell, History(), recorded)
+        return cls(case, Cell.in_case(case, answers), History(), recorded)
 
     def perform(self, call: Call) -> dict[str, Json]:
         nth = 1 + sum(
@@ -506,11 +505,12 @@ class SimulatedOps:
     def settle(self, command: Step) -> dict[str, Json] | None:
         """Settle what is in doubt, or hand the run to a human; ``None`` says: call it again."""
         run, cell = self.run, self.run.world.cell
+        tier = cell.tier_of(run.intents[command.name].target)
         way = remedy(
             command,
             run.intents[command.name],
             cell,
-            keyed=cell.tier is Tier.K and run.guard is not Guard.NONE,
+            keyed=tier is Tier.K and run.guard is not Guard.NONE,
             found=cell.applied(run.run, command.name),
             drifted=bool(self.drifted(command)),
         )

@@ -48,6 +48,7 @@ from harness.site import LocalSite, Lot
 from harness.store import Store, StoreError, TrialFolder
 from harness.trial import StoppedError, Trial
 from harness.world import World
+from harness.world.live import Stands
 
 
 SAMPLE = 2
@@ -118,6 +119,7 @@ class Column:
     request: Request
     store: Store
     world: World
+    stands: Stands
     site: LocalSite
     make_runner: Callable[[TrialFolder], Runner]
     server_runner: Runner
@@ -185,6 +187,12 @@ class Column:
             for name in target.named:
                 self.skip(target, name, f"it has no {', '.join(missing)}")
             return
+        try:
+            self.stands.need(target.case)
+        except RuntimeUnavailableError as error:
+            for name in target.named:
+                self.skip(target, name, str(error))
+            return
         events, rows = self.trial(target, NO_FAULT, 0, "golden", (Schedule(),))
         run = rows[0]["run"]
         end = ideal(target.case, run, arg_of(target.case, run))
@@ -218,6 +226,7 @@ class Column:
             cancels=runtime.capabilities.get("cancel") not in {None, Support.MISSING},
             called=runtime.dial is Dial.SERVER,
             guarded=guarded,
+            live=case.scenario.live,
         )
 
     def fault(
@@ -374,6 +383,7 @@ class Column:
             plan=plan,
             backend=self.backend,
             world=self.world,
+            stands=self.stands,
             runner=runner,
             history=history,
             find_links=lambda: self.site.links(self.lot.name, plan.ident),
@@ -397,8 +407,9 @@ class Column:
                     place = self.site.folder / "g" / plan.ident
                     place.mkdir(parents=True)
                     start = guarding("gateway")
+                    providers = plan.case.scenario.providers
                     scene.guardian = stack.enter_context(
-                        start(runner, place, self.world.address, plan.case.tier)
+                        start(runner, place, self.world.address, plan.case.tier, providers)
                     )
                 trial.go()
         except (StoppedError, OSError):

@@ -331,10 +331,8 @@ class Trial:
         for run in [*scene.runs, *scene.bystanders, *scene.queued]:
             if not sight.ended(run):
                 sight.note(run)
-            cell = scene.world.close(run)
-            if cell:
-                values, strange = cell.values(), cell.strange()
-                scene.history.append("world", run, values=values, strange=strange)
+            if state := scene.world.conclude(run):
+                scene.history.append("world", run, **state)
         journals: list[Json] = []
         echoes = any(answer.echoes for answer in self.plan.case.answers)
         for run in scene.runs if echoes or not self.plan.batch else []:

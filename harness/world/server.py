@@ -37,11 +37,13 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from harness.effects import Tier
+from harness.effects import Json, Tier
 from harness.history import History
 from harness.loop import Loop
 from harness.process import Address
-from harness.world.cell import STRANGER, Call, Cell
+from harness.scenario import Added
+from harness.world.cell import STRANGER, Call, Cell, Outcome
+from harness.world.live import LiveCell, ProviderError
 
 
 BACKLOG = 4096
@@ -62,7 +64,7 @@ class Hold:
 class _Room:
     """A cell with the history that it writes to, and the holds of its runs."""
 
-    cell: Cell
+    cell: Cell | LiveCell
     history: History
     holds: dict[tuple[str, str], Hold] = field(default_factory=dict)
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
@@ -71,6 +73,38 @@ class _Room:
         key = (run, step, phase)
         self.counts[key] = self.counts.get(key, 0) + 1
         return self.counts[key]
+
+    async def apply(self, call: Call, credential: str) -> Outcome:
+        """Carry out a call, and write down what the world shows of it."""
+        cell = self.cell
+        if isinstance(cell, LiveCell):
+            outcome = await cell.apply(call, credential)
+        else:
+            outcome = cell.apply(call, credential)
+        said = {name: value for name, value in call.to_json().items() if name != "run"}
+        for _ in range(outcome.times if outcome.applied else 0):
+            broken = list(outcome.premise_broken)
+            self.history.append("apply", call.run, **said, premise_broken=broken)
+        return outcome
+
+    async def look(self, path: str) -> tuple[Json, str]:
+        """Return what is behind a path, and its version."""
+        cell = self.cell
+        return await cell.look(path) if isinstance(cell, LiveCell) else cell.look(path)
+
+    async def fence(self, run: str, epoch: int) -> None:
+        """Have calls of older epochs refused."""
+        if isinstance(self.cell, LiveCell):
+            await self.cell.fence(run, epoch)
+        else:
+            self.cell.fence(run, epoch)
+
+    async def drift(self, path: str, value: Json | Added) -> None:
+        """Write a resource as a stranger would."""
+        if isinstance(self.cell, LiveCell):
+            await self.cell.write(path, value, STRANGER)
+        else:
+            self.cell.write(path, value, STRANGER)
 
 
 class World:
@@ -117,11 +151,11 @@ class World:
 
     # What the harness does with it (from any thread) -------------------------------------
 
-    def open(self, name: str, cell: Cell, history: History) -> None:
+    def open(self, name: str, cell: Cell | LiveCell, history: History) -> None:
         """Admit calls for a cell."""
         self._rooms[name] = _Room(cell, history)
 
-    def close(self, name: str) -> Cell | None:
+    def close(self, name: str) -> Cell | LiveCell | None:
         """Refuse further calls for a cell, drop what it holds, and return it."""
         room = self._rooms.pop(name, None)
         if room is None:
@@ -131,8 +165,16 @@ class World:
         return room.cell
 
     def cell(self, name: str) -> Cell:
-        """Return an open cell."""
-        return self._rooms[name].cell
+        """Return an open cell; of a live one, what it has in memory."""
+        found = self._rooms[name].cell
+        return found.cell if isinstance(found, LiveCell) else found
+
+    def conclude(self, name: str) -> dict[str, Json] | None:
+        """Close a cell, and return how its world is at the end."""
+        found = self.close(name)
+        if isinstance(found, LiveCell):
+            return self._loop.run(found.state())
+        return found.state() if found else None
 
     def arm(self, name: str, run: str, point: str, *, keep: bool = False) -> None:
         """Hold the request that reaches ``point``; with ``keep`` even without its caller."""
@@ -144,19 +186,15 @@ class World:
         if room := self._rooms.get(name):
             self._free(room, run, point, how)
 
-    def drift(self, name: str, path: str, value: Any) -> None:  # noqa: ANN401 - JSON
+    def drift(self, name: str, path: str, value: Json | Added) -> None:
         """Write a resource as a stranger would."""
-
-        async def write() -> None:
-            self._rooms[name].cell.write(path, value, STRANGER)
-
-        self._loop.run(write())
+        self._loop.run(self._rooms[name].drift(path, value))
 
     def age(self, name: str, for_s: float) -> None:
         """Let time pass in a cell (virtual seconds)."""
 
         async def age() -> None:
-            self._rooms[name].cell.age(for_s)
+            self.cell(name).age(for_s)
 
         self._loop.run(age())
 
@@ -197,10 +235,8 @@ class World:
                 return self._answer(room, call, {"status": "hang"}, ident)
             if how == "drop":
                 return self._drop(room, call, request, ident, applied=False)
-            outcome = room.cell.apply(call, request.headers.get("Authorization", ""))
+            outcome = await self._applied(room, call, request)
             applied = True
-            if outcome.applied:
-                record("apply", call.run, **said, premise_broken=list(outcome.premise_broken))
             how = await self._hold(room, call.run, f"{call.step}/after_effect#{nth}", ident)
             if how == "hang":
                 return self._answer(room, call, {"status": "hang"}, ident)
@@ -209,7 +245,20 @@ class World:
         except asyncio.CancelledError:
             record("discard", call.run, applied=applied, why="caller gone", **ident)
             raise
+        except ProviderError as error:
+            record("discard", call.run, applied=applied, why=str(error), **ident)
+            return web.Response(status=502, text=str(error))
         return self._answer(room, call, outcome.reply, ident)
+
+    @staticmethod
+    async def _applied(room: _Room, call: Call, request: web.Request) -> Outcome:
+        """Carry out a call; once a real provider has it, nothing takes it back."""
+        work = asyncio.ensure_future(room.apply(call, request.headers.get("Authorization", "")))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
 
     @staticmethod
     def _drop(
@@ -252,13 +301,13 @@ class World:
         try:
             match ask:
                 case "look":
-                    value, etag = cell.look(str(body["path"]))
+                    value, etag = await room.look(str(body["path"]))
                     reply = {"value": value, "etag": etag}
                 case "query":
                     applied = cell.tier is Tier.Q and cell.applied(run, body["step"])
                     reply = {"applied": applied, "lag_s": cell.lag_s}
                 case "fence":
-                    cell.fence(run, int(body["epoch"]))
+                    await room.fence(run, int(body["epoch"]))
                     reply = {}
                 case "asked":
                     reply = {}
@@ -266,6 +315,8 @@ class World:
                     raise web.HTTPBadRequest(text=f"/probe has no {ask!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise web.HTTPBadRequest(text=f"/probe {ask}: {error!r}") from error
+        except ProviderError as error:
+            raise web.HTTPBadGateway(text=str(error)) from error
         room.history.append("probe", run, **{k: v for k, v in body.items() if k != "run"})
         return web.json_response(reply)
 
