@@ -54,6 +54,8 @@ from harness.world.live import Stands
 SAMPLE = 2
 NO_FAULT = "none"
 BACKLOG = 1_000
+LIVE = 16
+"""So many runs at once ask real servers of this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,9 +299,10 @@ class Column:
         ]
         many = [s for s in schedules if s not in set(alone)]
         found: list[dict[str, Any]] = []
-        for start in range(0, len(many), self.runtime.batch):
-            batch = tuple(many[start : start + self.runtime.batch])
-            name = f"d{depth}-batch-{start // self.runtime.batch:03d}"
+        size = min(self.runtime.batch, LIVE) if target.case.scenario.live else self.runtime.batch
+        for start in range(0, len(many), size):
+            batch = tuple(many[start : start + size])
+            name = f"d{depth}-batch-{start // size:03d}"
             events, rows = self.trial(target, broken.name, depth, name, batch)
             found += rows
             yield rows, events

@@ -46,6 +46,8 @@ EXPLAINED = 64
 """Of how many runs a gateway is asked at once what is true of them."""
 ANSWERED_S = 2.0
 """How long a gateway has to write down the answer that was let go."""
+CALL_S = 30.0
+"""How long a call of a real provider may take, in which nothing is seen to move."""
 STILL_S = 15.0
 """How long the runtime must say that nothing moves a run before it is taken at its word."""
 
@@ -364,6 +366,7 @@ class Trial:
         scene = self.scene
         settings: Mapping[str, Json] = self.runtime.settings(self.plan.profile)
         settle_s = float(settings["settle_s"])  # type: ignore[arg-type]
+        settle_s += CALL_S if self.plan.case.scenario.live else 0.0
         self.prepare()
         try:
             broken = [fault(s.fault) for one in self.plan.schedules for s in one.stages]

@@ -35,12 +35,10 @@ async def move(arg: Any) -> Any:
             return {"moved": False}
     for of in TABLES:
         await step(f"truncate_{of}", TRUNCATE, {"path": f"db/old_{of}"})
-    cut = "not ours"
-    if name.value == OLD:
-        to: dict[str, Json] = {"path": NAME, "value": NEW}
-        cut = (await step("cut_over", CUT_OVER, to, [name.premise])).status
+    if name.value == OLD:  # else it is somebody else's by now
+        await step("cut_over", CUT_OVER, {"path": NAME, "value": NEW}, [name.premise])
     told = await step("notify", MAIL, {"path": INBOX, "value": "we have moved"})
-    return {"moved": True, "cut_over": cut, "told": told.status}
+    return {"moved": True, "told": told.status}
 
 
 WORLD: dict[str, Json] = {

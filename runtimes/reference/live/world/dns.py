@@ -1,4 +1,4 @@
-"""A name in a zone of Knot: the serial of the zone says whether an update changed anything."""
+"""A name in a zone of Knot: a query before an update and one after it say whether it changed."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Name:
 
     label: str
     zone: Zone
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def target(self) -> str:
@@ -41,53 +42,53 @@ class Name:
 
     async def act(self, call: Call) -> Acted:
         """Read the name, or send a signed update that carries what it expects."""
-        async with self.zone.lock:
-            before = await self.zone.serial()
+        if call.op == "read":
             with asked():
-                if call.op == "read":
-                    seen = await self.zone.agent.call(order(call, "dns.read", self.target))
-                    value = _address(seen.response)
-                    return Acted(reply(seen, value))
-                if call.op != "set":
-                    raise unknown(call)
-                to: dict[str, Json] = {"records": [call.args["value"]], "ttl": TTL_S}
+                seen = await self.zone.agent.call(order(call, "dns.read", self.target))
+            return Acted(reply(seen, _address(seen.response)))
+        if call.op != "set":
+            raise unknown(call)
+        to: dict[str, Json] = {"records": [call.args["value"]], "ttl": TTL_S}
+        async with self.lock:
+            before = await self._leads()
+            with asked():
                 answer = await self.zone.agent.call(order(call, "dns.set", self.target, to))
-            return Acted(reply(answer), int(await self.zone.serial() != before))
+            return Acted(reply(answer), int(await self._leads() != before))
 
     async def look(self, path: str) -> tuple[Json, str]:
         """Return where the name leads, by a query as anybody sends it, and its version."""
         del path
-        question = dns.message.make_query(f"{self.label}.{ZONE}", "A")
-        said = await self.zone.said(question)
-        found = [record.to_text() for each in said.answer for record in each]
         with asked():
             seen = await self.zone.agent.look(self.target)
-        return (found or [None])[0], seen.version
+        return await self._leads(), seen.version
 
     async def strange(self, path: str, value: Json | Added) -> None:
         """Point the name elsewhere, as a person with the key."""
         del path
-        async with self.zone.lock:
+        async with self.lock:
             await self.zone.point(self.label, str(value))
 
     async def fence(self, run: str, epoch: int) -> None:
         """Leave it: no name server knows epochs."""
 
+    async def _leads(self) -> Json:
+        said = await self.zone.said(dns.message.make_query(f"{self.label}.{ZONE}", "A"))
+        found = [str(record) for each in said.answer for record in each]
+        return found[0] if found else None
+
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """The zone of all runs; one update at a time, so that its serial tells whose it was."""
+    """The zone of all runs."""
 
     made: Nameserver
     agent: Dns
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def part(self, run: str, values: Mapping[str, Json], tier: Tier) -> Name:
         """Make a name that leads to its first value."""
         del tier
         (value,) = values.values()
-        async with self.lock:
-            await self.point(run, str(value))
+        await self.point(run, str(value))
         return Name(run, self)
 
     async def point(self, label: str, address: str) -> None:
@@ -97,11 +98,6 @@ class Zone:
         update.replace(label, TTL_S, "A", address)
         update.use_tsig(dns.tsig.Key(key.name, key.secret, "hmac-sha256"))
         await self.said(update)
-
-    async def serial(self) -> int:
-        """Return the serial of the zone."""
-        said = await self.said(dns.message.make_query(ZONE, "SOA"))
-        return int(said.answer[0][0].serial)
 
     async def said(self, message: dns.message.Message) -> dns.message.Message:
         """Send a message of our own and return the answer.
