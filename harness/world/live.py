@@ -90,6 +90,11 @@ class LiveCell:
         """Return the case's tier."""
         return self.cell.tier
 
+    @property
+    def lag_s(self) -> float:
+        """Return how late a query by step may show an effect."""
+        return self.cell.lag_s
+
     async def apply(self, call: Call, credential: str = "") -> Outcome:
         """Carry out a call where it belongs."""
         path = str(call.args.get("path", ""))
