@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.history import Event
+from harness.history import Event, step_of
 from harness.oracle import (
     NOT_APPLICABLE,
     OK,
@@ -117,7 +117,7 @@ def broken_chain(events: Sequence[Event], expectation: Expectation) -> Finding:
         return OK
     if status in TERMINAL:
         return violated(f"ended {status}: {view.data.get('detail', '')}", view)
-    applied = {(e.run, e.data["step"]) for e in events if e.kind == "apply"}
+    applied = {(e.run, step_of(e)) for e in events if e.kind == "apply"}
     if expectation.owed and all(owed in applied for owed in expectation.owed):
         return violated(f"all its work is done, but the run is {status}", view)
     return unknown(f"the run is {status} and its work is not done", view)
