@@ -111,6 +111,7 @@ class ReferenceEngine(Engine):
         envelope = start.envelope
         limit_s = asked.step_timeout_s
         post = _post(self.world, envelope, limit_s and limit_s * envelope.time_scale)
+
         # Nobody sends keys for a program that is not to have any.
         def offered(tier: Tier) -> Tier:
             return Tier.O if tier is Tier.K and envelope.guard is Guard.NONE else tier
