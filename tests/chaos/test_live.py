@@ -69,12 +69,20 @@ def test_the_holder_of_the_log_dies(tmp_path):
     assert {"notify/before_effect", "notify/after_effect"} == _ends(found, "escalated")
 
 
-def test_a_colleague_pushes_meanwhile(tmp_path):
-    """With a lease and a log every commit stays, ours is there once, and nobody is asked."""
-    found = _swept("reference", tmp_path, PUSH, "drift(world)", "gateway")
+def test_the_agent_with_the_log_dies(tmp_path):
+    """The same without a gateway: who plays the program has the log, and is killed with it."""
+    found = _swept("reference", tmp_path, MOVE, "kill(worker)", "keys")
 
     assert set() == _notes(found)
-    assert {"completed"} == {row["end"] for row in found.broken}
+    assert {"notify/before_effect", "notify/after_effect"} == _ends(found, "escalated")
+
+
+def test_a_colleague_pushes_meanwhile(tmp_path):
+    """With a lease and a log every commit stays, and ours is there once; of mail a human is asked."""
+    found = _swept("reference", tmp_path, PUSH, "drift(world)")
+
+    assert set() == _notes(found)
+    assert {"tell/before_effect", "tell/after_effect"} == _ends(found, "escalated")
 
 
 def test_a_forced_push_loses_a_commit(tmp_path):
