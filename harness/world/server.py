@@ -31,7 +31,6 @@ import json
 import logging
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,69 +41,14 @@ from harness.history import History
 from harness.loop import Loop
 from harness.process import Address
 from harness.scenario import Added
-from harness.world.cell import STRANGER, Call, Cell, Outcome
+from harness.world.cell import Call, Cell
 from harness.world.live import LiveCell, ProviderError
+from harness.world.room import APPLIED, Hold, Room
 
 
 BACKLOG = 4096
 # A request that fails because the disk is full is told once, by the trial.
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL + 1)
-
-
-@dataclass(slots=True)
-class Hold:
-    """An armed point of one run; ``freed`` becomes how the request goes on."""
-
-    freed: asyncio.Future[str]
-    keep: bool = False
-    request: asyncio.Task[web.Response] | None = None
-
-
-@dataclass(slots=True)
-class _Room:
-    """A cell with the history that it writes to, and the holds of its runs."""
-
-    cell: Cell | LiveCell
-    history: History
-    holds: dict[tuple[str, str], Hold] = field(default_factory=dict)
-    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
-
-    def nth(self, run: str, step: str, phase: str) -> int:
-        key = (run, step, phase)
-        self.counts[key] = self.counts.get(key, 0) + 1
-        return self.counts[key]
-
-    async def apply(self, call: Call, credential: str) -> Outcome:
-        """Carry out a call, and write down what the world shows of it."""
-        cell = self.cell
-        if isinstance(cell, LiveCell):
-            outcome = await cell.apply(call, credential)
-        else:
-            outcome = cell.apply(call, credential)
-        said = {name: value for name, value in call.to_json().items() if name != "run"}
-        for _ in range(outcome.times if outcome.applied else 0):
-            broken = list(outcome.premise_broken)
-            self.history.append("apply", call.run, **said, premise_broken=broken)
-        return outcome
-
-    async def look(self, path: str) -> tuple[Json, str]:
-        """Return what is behind a path, and its version."""
-        cell = self.cell
-        return await cell.look(path) if isinstance(cell, LiveCell) else cell.look(path)
-
-    async def fence(self, run: str, epoch: int) -> None:
-        """Have calls of older epochs refused."""
-        if isinstance(self.cell, LiveCell):
-            await self.cell.fence(run, epoch)
-        else:
-            self.cell.fence(run, epoch)
-
-    async def drift(self, path: str, value: Json | Added) -> None:
-        """Write a resource as a stranger would."""
-        if isinstance(self.cell, LiveCell):
-            await self.cell.write(path, value, STRANGER)
-        else:
-            self.cell.write(path, value, STRANGER)
 
 
 class World:
@@ -113,7 +57,7 @@ class World:
     def __init__(self, loop: Loop) -> None:
         """Prepare to serve on ``loop``."""
         self._loop = loop
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._runner: web.AppRunner | None = None
         self.address = Address("127.0.0.1", 0)
 
@@ -153,7 +97,7 @@ class World:
 
     def open(self, name: str, cell: Cell | LiveCell, history: History) -> None:
         """Admit calls for a cell."""
-        self._rooms[name] = _Room(cell, history)
+        self._rooms[name] = Room(cell, history)
 
     def close(self, name: str) -> Cell | LiveCell | None:
         """Refuse further calls for a cell, drop what it holds, and return it."""
@@ -198,7 +142,7 @@ class World:
 
         self._loop.run(age())
 
-    def _free(self, room: _Room, run: str, point: str, how: str) -> None:
+    def _free(self, room: Room, run: str, point: str, how: str) -> None:
         hold = room.holds.pop((run, point), None)
         if hold:
             self._loop.asyncio.call_soon_threadsafe(
@@ -222,7 +166,7 @@ class World:
                 work.cancel()
             raise
 
-    async def _carry_out(self, room: _Room, call: Call, request: web.Request) -> web.Response:
+    async def _carry_out(self, room: Room, call: Call, request: web.Request) -> web.Response:
         nth = room.nth(call.run, call.step, "call")
         record = room.history.append
         said = {name: value for name, value in call.to_json().items() if name != "run"}
@@ -235,14 +179,15 @@ class World:
                 return self._answer(room, call, {"status": "hang"}, ident)
             if how == "drop":
                 return self._drop(room, call, request, ident, applied=False)
-            outcome = await self._applied(room, call, request)
+            outcome = await room.apply(call, request.headers.get("Authorization", ""))
             applied = True
             how = await self._hold(room, call.run, f"{call.step}/after_effect#{nth}", ident)
             if how == "hang":
                 return self._answer(room, call, {"status": "hang"}, ident)
             if how == "drop":
                 return self._drop(room, call, request, ident, applied=True)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as gone:
+            applied = applied or gone.args == (APPLIED,)
             record("discard", call.run, applied=applied, why="caller gone", **ident)
             raise
         except ProviderError as error:
@@ -251,18 +196,8 @@ class World:
         return self._answer(room, call, outcome.reply, ident)
 
     @staticmethod
-    async def _applied(room: _Room, call: Call, request: web.Request) -> Outcome:
-        """Carry out a call; once a real provider has it, nothing takes it back."""
-        work = asyncio.ensure_future(room.apply(call, request.headers.get("Authorization", "")))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await asyncio.wait([work])
-            raise
-
-    @staticmethod
     def _drop(
-        room: _Room, call: Call, request: web.Request, ident: Mapping[str, Any], *, applied: bool
+        room: Room, call: Call, request: web.Request, ident: Mapping[str, Any], *, applied: bool
     ) -> web.Response:
         why = "reply lost" if applied else "request lost"
         room.history.append("discard", call.run, applied=applied, why=why, **ident)
@@ -272,7 +207,7 @@ class World:
 
     @staticmethod
     def _answer(
-        room: _Room, call: Call, reply: Mapping[str, Any], ident: Mapping[str, Any]
+        room: Room, call: Call, reply: Mapping[str, Any], ident: Mapping[str, Any]
     ) -> web.Response:
         room.history.append("reply", call.run, reply=dict(reply), **ident)
         return web.json_response(dict(reply))
@@ -320,7 +255,7 @@ class World:
         room.history.append("probe", run, **{k: v for k, v in body.items() if k != "run"})
         return web.json_response(reply)
 
-    async def _hold(self, room: _Room, run: str, point: str, ident: Mapping[str, Any]) -> str:
+    async def _hold(self, room: Room, run: str, point: str, ident: Mapping[str, Any]) -> str:
         hold = room.holds.get((run, point))
         if hold is None:
             return "reply"
@@ -328,7 +263,7 @@ class World:
         room.history.append("held", run, point=point, **ident)
         return await asyncio.shield(hold.freed)
 
-    async def _room(self, request: web.Request) -> tuple[dict[str, Any], _Room]:
+    async def _room(self, request: web.Request) -> tuple[dict[str, Any], Room]:
         try:
             body = json.loads(await request.text())
             name = str(body.pop("cell"))

@@ -22,7 +22,7 @@ from harness.scenario import Added, Case, Program, Provider, Scenario
 from harness.world import LiveCell, Stands, World
 from harness.world.cell import STRANGER, Call, Cell
 from harness.world.live import Acted, ProviderError
-from harness.world.server import _Room
+from harness.world.room import APPLIED, Room
 
 
 @dataclass
@@ -170,15 +170,13 @@ def test_what_a_real_provider_has_is_not_taken_back() -> None:
             effect=Effect.IRREVERSIBLE,
             args={"path": "desk/log", "value": "x"},
         )
-        world = World.__new__(World)
-        room = _Room(cell(desk), history)
-        request: Any = type("Request", (), {"headers": {}})()
-        work = asyncio.ensure_future(world._applied(room, call, request))
+        room = Room(cell(desk), history)
+        work = asyncio.ensure_future(room.apply(call, ""))
         await desk.begun.wait()
         work.cancel()
         assert desk.going
         desk.going.set()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError, match=APPLIED):
             await work
         return [event.kind for event in history], desk.value
 
