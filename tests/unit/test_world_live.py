@@ -19,9 +19,9 @@ from harness.history import History
 from harness.loop import Loop
 from harness.runtime import RuntimeUnavailableError
 from harness.scenario import Added, Case, Program, Provider, Scenario
-from harness.world import LiveCell, Stands, World
+from harness.world import World
 from harness.world.cell import STRANGER, Call, Cell
-from harness.world.live import Acted, ProviderError
+from harness.world.live import Acted, LiveCell, ProviderError, Stands
 from harness.world.room import APPLIED, Room
 
 
