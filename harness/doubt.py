@@ -46,7 +46,8 @@ class Intent:
 def intend(command: Step, cell: Cell, since_s: float) -> Intent:
     """Return what is written down before a call."""
     target = resources(command.op.verb, command.args)[0]
-    shown = _rests(command, target) or (cell.tier is Tier.V and command.op.effect.once)
+    tier = cell.tier_of(target)
+    shown = _rests(command, target) or (tier is Tier.V and command.op.effect.once)
     return Intent(since_s, target, cell.etag(target) if shown else "")
 
 
@@ -58,19 +59,19 @@ def remedy(
     ``keyed``: it goes out with a key that its provider honours.  ``found``: its provider would
     say that it was done.  ``drifted``: something that it rests on has changed.
     """
-    known = keyed and cell.clock_s - tried.since_s < RETENTION_S
+    known, tier = keyed and cell.clock_s - tried.since_s < RETENTION_S, cell.tier_of(tried.target)
     if command.op.effect is Effect.HYBRID and tried.expect:
         return _compared(command, tried, cell)
     if known or not command.op.effect.once:
         if not drifted:
             return Remedy.AGAIN
-        if cell.tier is not Tier.Q:  # it may not be done any more, nor be called not done
+        if tier is not Tier.Q:  # it may not be done any more, nor be called not done
             return Remedy.ESCALATE
-    if cell.tier is Tier.Q:
+    if tier is Tier.Q:
         if found:
             return Remedy.DONE
         return Remedy.ESCALATE if cell.lag_s else Remedy.AGAIN
-    if cell.tier is Tier.V and tried.expect:
+    if tier is Tier.V and tried.expect:
         return _compared(command, tried, cell)
     return Remedy.ESCALATE
 

@@ -15,6 +15,7 @@ from harness.effects import Effect, Json, Tier
 from harness.load import LoadError, load, names
 from harness.process import Address, Runner, Service
 from harness.runtime import RuntimeUnavailableError
+from harness.scenario import Provider
 
 
 class Scope(NamedTuple):
@@ -67,7 +68,12 @@ class Guarding(Protocol):
     """How a guard is started: the one thing that is installed."""
 
     def __call__(
-        self, runner: Runner, folder: Path, world: Address, tier: Tier
+        self,
+        runner: Runner,
+        folder: Path,
+        world: Address,
+        tier: Tier,
+        providers: Mapping[str, Provider],
     ) -> AbstractContextManager[Guardian]: ...
 
 

@@ -40,6 +40,7 @@ world       the values of a run's cell at the end, and where a stranger had the 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 
@@ -68,6 +69,17 @@ class Event:
     def from_line(cls, line: str) -> Event:
         """Read what ``to_line`` wrote."""
         return cls(*json.loads(line))
+
+
+ANEW = re.compile(r"@\d+\Z")
+
+
+def step_of(event: Event) -> str:
+    """Return the step that an event is of, as the program calls it.
+
+    What a later plan asks for anew is written as ``NAME@2``, after the plan.
+    """
+    return ANEW.sub("", str(event.data["step"]))
 
 
 class History(Sequence[Event]):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from harness.effects import Guard, Json
 from harness.faults import fault
 from harness.guardian import Scope
-from harness.history import Event
+from harness.history import Event, step_of
 from harness.oracle import Expectation, predict
 from harness.program import play
 from harness.runtime import Guarantee
@@ -75,7 +75,7 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
         reply = event.data["reply"]
         # What hangs was not given, and what is fenced was given to somebody else.
         if reply["status"] != "hang" and reply.get("value") != FENCED:
-            replies[event.run, event.data["step"]] = event.data["reply"]
+            replies[event.run, step_of(event)] = reply
             if event.data["step"] in chosen and event.data["reply"]["status"] == "ok":
                 decisions[event.data["step"]] = event.data["reply"]["value"]
     body, answers = case.scenario.main.body, case.answers
@@ -162,7 +162,7 @@ def expect(
             ends.add(status)
         stuck = any(happening.stuck for happening in happenings)
         world.history.append("view", run, status=status, output=output, moves="unknown", claim="")
-        world.history.append("world", run, values=world.cell.values(), strange=world.cell.strange())
+        world.history.append("world", run, **world.cell.state())
         leaked: list[Json] = ["what is kept"] if CREDENTIAL in json.dumps(turn.kept) else []
         world.history.append("scan", searched=1, found=leaked)
         seen = predict(world.history, bare, hung=stuck)

@@ -74,16 +74,41 @@ class Answer:
         return {"status": self.status, "after_s": self.after_s}
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a stranger adds to a list, whatever it holds by then."""
+
+    item: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """What stands behind the paths that begin with one word.
+
+    ``tier`` is its own, else it is the case's.  ``by_content``: its versions are those of
+    contents, so that to write what is there already changes nothing.  ``fenced``: it can be told
+    to refuse calls of older epochs.  ``live`` names what starts a real one:
+    ``module:attribute``, a ``harness.world.live.Starting``.
+    """
+
+    tier: Tier | None = None
+    by_content: bool = False
+    fenced: bool = True
+    live: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One workflow and its world.
 
     ``world`` maps resource paths to their first values.  ``drift`` maps paths to what a
-    stranger writes there while the worker is down.  ``variants`` are named worlds that
-    answer differently.  ``lag_s`` is how long a provider of tier Q takes to know of an effect that
-    it applied.  ``time_scale`` is real seconds per virtual second, for engines
-    that sleep for real.  ``versions`` are later programs under the same names, for runs that
-    began with ``programs``: they take other steps to the same world and output.
+    stranger writes there while the worker is down, or adds.  ``variants`` are named worlds that
+    answer differently.  ``providers`` maps first words of paths to what stands behind them; the
+    rest is the world's own, with the case's tier.  ``lag_s`` is how long a provider of tier Q
+    takes to know of an effect that it applied.  ``time_scale`` is real seconds per virtual
+    second, for engines that sleep for real.  ``versions`` are later programs under the same
+    names, for runs that began with ``programs``: they take other steps to the same world and
+    output.
     """
 
     name: str
@@ -92,7 +117,8 @@ class Scenario:
     arg: Json = None
     tiers: tuple[Tier, ...] = (Tier.O,)
     signals: tuple[Signal, ...] = ()
-    drift: Mapping[str, Json] = field(default_factory=dict)
+    drift: Mapping[str, Json | Added] = field(default_factory=dict)
+    providers: Mapping[str, Provider] = field(default_factory=dict)
     variants: Mapping[str, tuple[Answer, ...]] = field(default_factory=dict)
     lag_s: float = 0.0
     time_scale: float = 1e-4
@@ -112,6 +138,15 @@ class Scenario:
             msg = f"scenario {self.name!r} has no version {version!r}; it has {known}"
             raise ScenarioError(msg)
         return replace(self, programs=self.versions[version])
+
+    @property
+    def live(self) -> bool:
+        """Say whether some of its providers are real."""
+        return any(provider.live for provider in self.providers.values())
+
+    def provider(self, path: str) -> Provider:
+        """Return what stands behind a path."""
+        return self.providers.get(path.partition("/")[0], Provider())
 
     @property
     def main(self) -> Program:

@@ -31,7 +31,8 @@ from harness.schedule import Point, Schedule
 from harness.signature import GIVEN_UP
 from harness.snapshot import Snapshot
 from harness.watch import Watch
-from harness.world import Cell, World
+from harness.world import World
+from harness.world.live import Stands
 
 
 READY_S = 60.0
@@ -46,6 +47,7 @@ class Scene:
     plan: Plan
     backend: Backend
     world: World
+    stands: Stands
     runner: Runner
     history: History
     find_links: Callable[[], Sequence[MeteredLink]]
@@ -339,9 +341,7 @@ class Scene:
 
     def open(self, run: str) -> None:
         """Open a cell for a run."""
-        case = self.plan.case
-        cell = Cell.of(case.tier, case.scenario.world, case.answers, case.scenario.lag_s)
-        self.world.open(run, cell, self.history)
+        self.world.open(run, self.stands.cell(self.plan.case, run), self.history)
 
     def start(self, run: str, pool: str, armed: tuple[str, ...] = (), slower: float = 1.0) -> Start:
         """Return how a run is submitted; its waits last ``slower`` times as long."""

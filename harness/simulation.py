@@ -94,8 +94,7 @@ class World:
         cls, case: Case, recorded: Mapping[str, Json], given: Collection[Answer] | None = None
     ) -> World:
         answers = case.answers if given is None else tuple(given)
-        cell = Cell.of(case.tier, case.scenario.world, answers, case.scenario.lag_s)
-        return cls(case, cell, History(), recorded)
+        return cls(case, Cell.in_case(case, answers), History(), recorded)
 
     def perform(self, call: Call) -> dict[str, Json]:
         nth = 1 + sum(
@@ -506,11 +505,12 @@ class SimulatedOps:
     def settle(self, command: Step) -> dict[str, Json] | None:
         """Settle what is in doubt, or hand the run to a human; ``None`` says: call it again."""
         run, cell = self.run, self.run.world.cell
+        tier = cell.tier_of(run.intents[command.name].target)
         way = remedy(
             command,
             run.intents[command.name],
             cell,
-            keyed=cell.tier is Tier.K and run.guard is not Guard.NONE,
+            keyed=tier is Tier.K and run.guard is not Guard.NONE,
             found=cell.applied(run.run, command.name),
             drifted=bool(self.drifted(command)),
         )
@@ -598,6 +598,15 @@ class SimulatedOps:
             self.fall()
 
 
+def recorded(own: dict[str, Json], seen: dict[str, Json] | None) -> dict[str, Json]:
+    """Return the answer that was really given; its version is that of the world in memory.
+
+    A real provider has versions of its own, which this world would not know.
+    """
+    same = seen is not None and seen["status"] == own["status"] == "ok"
+    return own if seen is None else {**seen, "etag": own.get("etag", "")} if same else seen
+
+
 class Trace(SimulatedOps):
     """The ideal run, which also notes what comes before what."""
 
@@ -620,7 +629,7 @@ class Trace(SimulatedOps):
         self.does[self.run.run, command.name] = scopes_of(command)
         self.begun[command.name] = tuple(self.detached)
         reply = await super().step(command)
-        reply = self.replies.get((self.run.run, command.name), reply)
+        reply = recorded(reply, self.replies.get((self.run.run, command.name)))
         self.steps.append(command.name)
         if command.op.effect.writes and reply["status"] == "ok":
             self.owed.append((self.run.run, command.name))

@@ -48,11 +48,14 @@ from harness.site import LocalSite, Lot
 from harness.store import Store, StoreError, TrialFolder
 from harness.trial import StoppedError, Trial
 from harness.world import World
+from harness.world.live import Stands
 
 
 SAMPLE = 2
 NO_FAULT = "none"
 BACKLOG = 1_000
+LIVE = 16
+"""So many runs at once ask real servers of this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,7 @@ class Column:
     request: Request
     store: Store
     world: World
+    stands: Stands
     site: LocalSite
     make_runner: Callable[[TrialFolder], Runner]
     server_runner: Runner
@@ -185,6 +189,12 @@ class Column:
             for name in target.named:
                 self.skip(target, name, f"it has no {', '.join(missing)}")
             return
+        try:
+            self.stands.need(target.case)
+        except RuntimeUnavailableError as error:
+            for name in target.named:
+                self.skip(target, name, str(error))
+            return
         events, rows = self.trial(target, NO_FAULT, 0, "golden", (Schedule(),))
         run = rows[0]["run"]
         end = ideal(target.case, run, arg_of(target.case, run))
@@ -218,6 +228,7 @@ class Column:
             cancels=runtime.capabilities.get("cancel") not in {None, Support.MISSING},
             called=runtime.dial is Dial.SERVER,
             guarded=guarded,
+            live=case.scenario.live,
         )
 
     def fault(
@@ -288,9 +299,10 @@ class Column:
         ]
         many = [s for s in schedules if s not in set(alone)]
         found: list[dict[str, Any]] = []
-        for start in range(0, len(many), self.runtime.batch):
-            batch = tuple(many[start : start + self.runtime.batch])
-            name = f"d{depth}-batch-{start // self.runtime.batch:03d}"
+        size = min(self.runtime.batch, LIVE) if target.case.scenario.live else self.runtime.batch
+        for start in range(0, len(many), size):
+            batch = tuple(many[start : start + size])
+            name = f"d{depth}-batch-{start // size:03d}"
             events, rows = self.trial(target, broken.name, depth, name, batch)
             found += rows
             yield rows, events
@@ -374,6 +386,7 @@ class Column:
             plan=plan,
             backend=self.backend,
             world=self.world,
+            stands=self.stands,
             runner=runner,
             history=history,
             find_links=lambda: self.site.links(self.lot.name, plan.ident),
@@ -397,8 +410,9 @@ class Column:
                     place = self.site.folder / "g" / plan.ident
                     place.mkdir(parents=True)
                     start = guarding("gateway")
+                    providers = plan.case.scenario.providers
                     scene.guardian = stack.enter_context(
-                        start(runner, place, self.world.address, plan.case.tier)
+                        start(runner, place, self.world.address, plan.case.tier, providers)
                     )
                 trial.go()
         except (StoppedError, OSError):

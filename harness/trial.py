@@ -46,6 +46,8 @@ EXPLAINED = 64
 """Of how many runs a gateway is asked at once what is true of them."""
 ANSWERED_S = 2.0
 """How long a gateway has to write down the answer that was let go."""
+CALL_S = 30.0
+"""How long a call of a real provider may take, in which nothing is seen to move."""
 STILL_S = 15.0
 """How long the runtime must say that nothing moves a run before it is taken at its word."""
 
@@ -331,10 +333,8 @@ class Trial:
         for run in [*scene.runs, *scene.bystanders, *scene.queued]:
             if not sight.ended(run):
                 sight.note(run)
-            cell = scene.world.close(run)
-            if cell:
-                values, strange = cell.values(), cell.strange()
-                scene.history.append("world", run, values=values, strange=strange)
+            if state := scene.world.conclude(run):
+                scene.history.append("world", run, **state)
         journals: list[Json] = []
         echoes = any(answer.echoes for answer in self.plan.case.answers)
         for run in scene.runs if echoes or not self.plan.batch else []:
@@ -366,6 +366,7 @@ class Trial:
         scene = self.scene
         settings: Mapping[str, Json] = self.runtime.settings(self.plan.profile)
         settle_s = float(settings["settle_s"])  # type: ignore[arg-type]
+        settle_s += CALL_S if self.plan.case.scenario.live else 0.0
         self.prepare()
         try:
             broken = [fault(s.fault) for one in self.plan.schedules for s in one.stages]

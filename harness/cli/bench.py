@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -19,9 +19,10 @@ from harness.load import LoadError, load, names, resolve
 from harness.loop import Loop
 from harness.process import Runner
 from harness.runtime import Kind, Runtime
-from harness.site import LocalSite, sweep
+from harness.site import LocalSite, Lot, sweep
 from harness.store import Store, TrialFolder
 from harness.world import World
+from harness.world.live import Stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Bench:
     world: World
     site: LocalSite
     secret: str
+    stands: Stands
 
     def runner(self, logs: Path) -> Runner:
         """Return a runner whose children know the world and carry the site's mark."""
@@ -52,8 +54,27 @@ def bench() -> Iterator[Bench]:
     """Sweep what dead harnesses left, then open a world and a site."""
     for line in sweep():
         click.echo(f"swept: {line}", err=True)
-    with Loop() as loop, World(loop) as world, LocalSite(loop) as site:
-        yield Bench(world, site, token_hex(24))
+    with (
+        Loop() as loop,
+        World(loop) as world,
+        LocalSite(loop) as site,
+        lent(loop, world, site) as made,
+    ):
+        yield made
+
+
+@contextmanager
+def lent(loop: Loop, world: World, site: LocalSite) -> Iterator[Bench]:
+    """Lend what a column needs; the real providers that its cases ask for end with it."""
+
+    @contextmanager
+    def lot() -> Iterator[Lot]:
+        make = load(resolve("runners", "local"), "RUNNER")
+        with closing(make(site.folder / "live-logs", site.environment)) as runner:
+            yield Lot(site, "live", runner)
+
+    with Stands(loop, lot) as stands:
+        yield Bench(world, site, token_hex(24), stands)
 
 
 def runtimes(chosen: Sequence[str], *, controls: bool) -> dict[str, Runtime]:

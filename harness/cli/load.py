@@ -8,12 +8,11 @@ import sys
 
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import click
 
-from harness.cli.bench import Bench, git, host, runtimes, write_reports
+from harness.cli.bench import git, host, lent, runtimes, write_reports
 from harness.cli.run import describe
 from harness.cli.sitting import Sitting
 from harness.load import LoadError as NotFoundError
@@ -158,11 +157,17 @@ def load_command(
     store = Store.open(into) if into else Store.create(results / "load", {"load": True, **facts})
     for line in sweep():
         click.echo(f"swept: {line}", err=True)
-    with store.owned(), Loop() as loop, World(loop) as world, LocalSite(loop) as site:
+    with (
+        store.owned(),
+        Loop() as loop,
+        World(loop) as world,
+        LocalSite(loop) as site,
+        lent(loop, world, site) as bench_,
+    ):
         sitting = Sitting(
             path=store.path,
             loop=loop,
-            bench=Bench(world, site, token_hex(24)),
+            bench=bench_,
             driver=generator,
             case=of,
             profile=profile,

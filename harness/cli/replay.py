@@ -118,6 +118,7 @@ def replay(
             bench_, reference, runtime, request, store, Screen(store, quiet=True), threading.Event()
         )
         try:
+            one.stands.need(chosen)
             with runtime.start(one.lot, profile) as one.backend:
                 for server in one.backend.servers:
                     server.ready(Deadline.after(READY_S))

@@ -47,6 +47,7 @@ def column(
         request=request,
         store=store,
         world=bench_.world,
+        stands=bench_.stands,
         site=bench_.site,
         make_runner=bench_.for_trials(),
         server_runner=bench_.runner(store.path / "servers" / f"{runtime.name}{lane}"),

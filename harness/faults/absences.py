@@ -88,6 +88,10 @@ def _answer(scene: Scene) -> None:
     scene.until(scene.freed, "the slow step has its answer")
 
 
+def _needs_our_time(means: Means) -> str | None:
+    return "its providers are real, and their time is not ours to move" if means.live else None
+
+
 def _age(hours: int) -> Fault:
     for_s = hours * HOUR_S
 
@@ -101,6 +105,7 @@ def _age(hours: int) -> Fault:
         inject=inject,
         heal=succeed,
         happenings=always(Happening(aged_s=for_s)),
+        obstacle=_needs_our_time,
         phases=HELD,
         exact=True,
     )

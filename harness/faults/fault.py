@@ -131,7 +131,7 @@ class Means:
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
     worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
     ``called``: it is the engine that dials the workers.  ``guarded``: a gateway stands before the
-    world.
+    world.  ``live``: some providers are real.
     """
 
     servers: Sequence[Service] = ()
@@ -143,6 +143,7 @@ class Means:
     cancels: bool = False
     called: bool = False
     guarded: bool = False
+    live: bool = False
 
 
 Act = Callable[[Scene], None]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.effects import Effect
 from harness.guardian import Scope
-from harness.history import Event
+from harness.history import Event, step_of
 from harness.oracle import NOT_APPLICABLE, OK, Expectation, Finding, last_view, violated
 from harness.world.cell import resources
 
@@ -17,7 +17,7 @@ def duplicate_effect(events: Sequence[Event], expectation: Expectation) -> Findi
     first: dict[tuple[str, str], Event] = {}
     for event in events:
         if event.kind == "apply" and Effect(event.data["effect"]).once:
-            key = (event.run, event.data["step"])
+            key = (event.run, step_of(event))
             if key in first:
                 return violated(f"{key[1]} was applied twice", first[key], event)
             first[key] = event
@@ -97,7 +97,7 @@ def lost_effect(events: Sequence[Event], expectation: Expectation) -> Finding:
     view = last_view(events)
     if view is None or view.data["status"] != "completed":
         return NOT_APPLICABLE
-    applied = {(e.run, e.data["step"]) for e in events if e.kind == "apply"}
+    applied = {(e.run, step_of(e)) for e in events if e.kind == "apply"}
     for run, step in expectation.owed:
         if (run, step) not in applied:
             return violated(f"completed, but {step} was never applied", view)

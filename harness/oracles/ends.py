@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.history import Event
+from harness.history import Event, step_of
 from harness.oracle import (
     NOT_APPLICABLE,
     OK,
@@ -24,13 +24,20 @@ from harness.runtime import TERMINAL
 def parity(events: Sequence[Event], expectation: Expectation) -> Finding:
     """The final world or the output differs from the model's.
 
-    Where a stranger had the last word, the value is not the run's, and is not compared.
+    Where a stranger had the last word, the value is not the run's, and is not compared.  What
+    strangers have added to a list is not the run's either, and must be there still.
     """
     view = last_view(events)
     world = next((e for e in reversed(events) if e.kind == "world"), None)
     if view is None or world is None or view.data["status"] != "completed":
         return NOT_APPLICABLE
-    values = world.data["values"]
+    values = dict(world.data["values"])
+    for path, items in world.data.get("added", {}).items():
+        values[path] = left = [*(values.get(path) or [])]
+        for item in items:
+            if item not in left:
+                return violated(f"{path} has lost {item!r}, which a stranger had added", world)
+            left.remove(item)
     for path in sorted({*values, *expectation.world} - set(world.data.get("strange", ()))):
         if values.get(path) != expectation.world.get(path):
             seen, wanted = values.get(path), expectation.world.get(path)
@@ -110,7 +117,7 @@ def broken_chain(events: Sequence[Event], expectation: Expectation) -> Finding:
         return OK
     if status in TERMINAL:
         return violated(f"ended {status}: {view.data.get('detail', '')}", view)
-    applied = {(e.run, e.data["step"]) for e in events if e.kind == "apply"}
+    applied = {(e.run, step_of(e)) for e in events if e.kind == "apply"}
     if expectation.owed and all(owed in applied for owed in expectation.owed):
         return violated(f"all its work is done, but the run is {status}", view)
     return unknown(f"the run is {status} and its work is not done", view)

@@ -115,7 +115,7 @@ class Traffic:
         run = f"{self._ident}-r{len(self.orders):05d}"
         order = self.orders[run] = Order(run=run, intended_ns=intended_ns)
         case = self._case
-        self._world.open(run, Cell.of(case.tier, case.scenario.world, case.answers), self._history)
+        self._world.open(run, Cell.in_case(case), self._history)
         waiting = Waiting(order, set(self.steps), self._loop.asyncio.create_future())
         self._waiting[run] = waiting
         self._asked.put(order)

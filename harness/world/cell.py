@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from harness.effects import Effect, Json, Tier
-from harness.scenario import Answer
+from harness.scenario import Added, Answer, Case, Provider
 
 
 STRANGER = "stranger"
@@ -138,11 +138,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call did: the reply, whether the world changed, and on what false premises."""
+    """What a call did: the reply, whether the world changed, how often, on what false premises."""
 
     reply: dict[str, Json]
     applied: bool
     premise_broken: tuple[str, ...] = ()
+    times: int = 1
 
 
 @dataclass(slots=True)
@@ -160,6 +161,9 @@ class Cell:
     applied_at: dict[str, float] = field(default_factory=dict)
     keys: dict[str, tuple[str, dict[str, Json], float]] = field(default_factory=dict)
     fences: dict[str, int] = field(default_factory=dict)
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    additions: dict[str, list[Json]] = field(default_factory=dict)
+    """What strangers have added to lists."""
 
     @classmethod
     def of(
@@ -172,6 +176,24 @@ class Cell:
         """Return a new cell with its first values."""
         values = copy.deepcopy(dict(world))
         return cls(tier, {path: Resource(value) for path, value in values.items()}, answers, lag_s)
+
+    @classmethod
+    def in_case(cls, case: Case, answers: tuple[Answer, ...] | None = None) -> Cell:
+        """Return a new cell of a case, with other answers than its own if they are given."""
+        scenario = case.scenario
+        cell = cls.of(
+            case.tier, scenario.world, case.answers if answers is None else answers, scenario.lag_s
+        )
+        cell.providers = scenario.providers
+        return cell
+
+    def provider(self, path: str) -> Provider:
+        """Return what stands behind a path."""
+        return self.providers.get(path.partition("/")[0], Provider())
+
+    def tier_of(self, path: str) -> Tier:
+        """Return what is offered behind a path."""
+        return self.provider(path).tier or self.tier
 
     def age(self, for_s: float) -> None:
         """Let time pass while nobody is there (virtual seconds)."""
@@ -186,9 +208,21 @@ class Cell:
         """Return the paths whose last word was a stranger's."""
         return sorted(path for path, found in self.resources.items() if found.author == STRANGER)
 
-    def write(self, path: str, value: Json, author: str) -> None:
+    def state(self) -> dict[str, Json]:
+        """Return how it is at the end: what a history has under ``world``."""
+        return {
+            "values": self.values(),
+            "strange": [*self.strange()],
+            "added": {path: [*items] for path, items in self.additions.items()},
+        }
+
+    def write(self, path: str, value: Json | Added, author: str) -> None:
         """Write a resource as ``author`` (a stranger's drift, or a step)."""
         resource = self.resources.setdefault(path, Resource(None, 0))
+        if isinstance(value, Added):
+            self.additions.setdefault(path, []).append(value.item)
+            held = resource.value if isinstance(resource.value, list) else []
+            value = [*held, value.item]
         resource.value = copy.deepcopy(value)
         resource.version += 1
         resource.author = author
@@ -246,7 +280,9 @@ class Cell:
         for answer in given:
             if not answer.echoes:
                 return Outcome(answer.reply, applied=False)
-        if self.tier is Tier.K and call.key and call.effect.writes:
+        path = str(call.args.get("path", ""))
+        tier = self.tier_of(path)
+        if tier is Tier.K and call.key and call.effect.writes:
             stored = self.keys.get(call.key)
             if stored and self.clock_s - stored[2] < RETENTION_S:
                 if stored[0] != call.fingerprint:
@@ -258,19 +294,27 @@ class Cell:
             for premise in call.premises
             if self.moved(premise["path"], premise["etag"], author)
         )
-        if self.tier is Tier.V and any(
+        if tier is Tier.V and any(
             self.etag(premise["path"]) != premise["etag"] for premise in call.premises
         ):
             return Outcome({"status": "rejected", "value": MOVED_ON}, applied=False)
+        if self._there(call, path):
+            reply: dict[str, Json] = {"status": "ok", "value": None, "etag": self.etag(path)}
+            return Outcome(reply, applied=False)
         reply = self._verb(call, author)
         if given and credential:
             reply["sent"] = {"Authorization": credential}
         if call.effect.writes and reply["status"] == "ok":
             self.applied_at[author] = self.clock_s
-            if self.tier is Tier.K and call.key:
+            if tier is Tier.K and call.key:
                 self.keys[call.key] = (call.fingerprint, dict(reply), self.clock_s)
             return Outcome(reply, applied=True, premise_broken=broken)
         return Outcome(reply, applied=False)
+
+    def _there(self, call: Call, path: str) -> bool:
+        """Say whether a call asks for the content that its provider has."""
+        same = path in self.resources and self.resources[path].value == call.args.get("value")
+        return call.op == "set" and same and self.provider(path).by_content
 
     def _verb(self, call: Call, author: str) -> dict[str, Json]:
         path = str(call.args.get("path", ""))

@@ -31,46 +31,24 @@ import json
 import logging
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
-from harness.effects import Tier
+from harness.effects import Json, Tier
 from harness.history import History
 from harness.loop import Loop
 from harness.process import Address
-from harness.world.cell import STRANGER, Call, Cell
+from harness.scenario import Added
+from harness.world.cell import Call, Cell
+from harness.world.live import LiveCell, ProviderError
+from harness.world.room import APPLIED, Hold, Room
 
 
 BACKLOG = 4096
 # A request that fails because the disk is full is told once, by the trial.
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL + 1)
-
-
-@dataclass(slots=True)
-class Hold:
-    """An armed point of one run; ``freed`` becomes how the request goes on."""
-
-    freed: asyncio.Future[str]
-    keep: bool = False
-    request: asyncio.Task[web.Response] | None = None
-
-
-@dataclass(slots=True)
-class _Room:
-    """A cell with the history that it writes to, and the holds of its runs."""
-
-    cell: Cell
-    history: History
-    holds: dict[tuple[str, str], Hold] = field(default_factory=dict)
-    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
-
-    def nth(self, run: str, step: str, phase: str) -> int:
-        key = (run, step, phase)
-        self.counts[key] = self.counts.get(key, 0) + 1
-        return self.counts[key]
 
 
 class World:
@@ -79,7 +57,7 @@ class World:
     def __init__(self, loop: Loop) -> None:
         """Prepare to serve on ``loop``."""
         self._loop = loop
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._runner: web.AppRunner | None = None
         self.address = Address("127.0.0.1", 0)
 
@@ -117,11 +95,11 @@ class World:
 
     # What the harness does with it (from any thread) -------------------------------------
 
-    def open(self, name: str, cell: Cell, history: History) -> None:
+    def open(self, name: str, cell: Cell | LiveCell, history: History) -> None:
         """Admit calls for a cell."""
-        self._rooms[name] = _Room(cell, history)
+        self._rooms[name] = Room(cell, history)
 
-    def close(self, name: str) -> Cell | None:
+    def close(self, name: str) -> Cell | LiveCell | None:
         """Refuse further calls for a cell, drop what it holds, and return it."""
         room = self._rooms.pop(name, None)
         if room is None:
@@ -131,8 +109,16 @@ class World:
         return room.cell
 
     def cell(self, name: str) -> Cell:
-        """Return an open cell."""
-        return self._rooms[name].cell
+        """Return an open cell; of a live one, what it has in memory."""
+        found = self._rooms[name].cell
+        return found.cell if isinstance(found, LiveCell) else found
+
+    def conclude(self, name: str) -> dict[str, Json] | None:
+        """Close a cell, and return how its world is at the end."""
+        found = self.close(name)
+        if isinstance(found, LiveCell):
+            return self._loop.run(found.state())
+        return found.state() if found else None
 
     def arm(self, name: str, run: str, point: str, *, keep: bool = False) -> None:
         """Hold the request that reaches ``point``; with ``keep`` even without its caller."""
@@ -144,23 +130,19 @@ class World:
         if room := self._rooms.get(name):
             self._free(room, run, point, how)
 
-    def drift(self, name: str, path: str, value: Any) -> None:  # noqa: ANN401 - JSON
+    def drift(self, name: str, path: str, value: Json | Added) -> None:
         """Write a resource as a stranger would."""
-
-        async def write() -> None:
-            self._rooms[name].cell.write(path, value, STRANGER)
-
-        self._loop.run(write())
+        self._loop.run(self._rooms[name].drift(path, value))
 
     def age(self, name: str, for_s: float) -> None:
         """Let time pass in a cell (virtual seconds)."""
 
         async def age() -> None:
-            self._rooms[name].cell.age(for_s)
+            self.cell(name).age(for_s)
 
         self._loop.run(age())
 
-    def _free(self, room: _Room, run: str, point: str, how: str) -> None:
+    def _free(self, room: Room, run: str, point: str, how: str) -> None:
         hold = room.holds.pop((run, point), None)
         if hold:
             self._loop.asyncio.call_soon_threadsafe(
@@ -184,7 +166,7 @@ class World:
                 work.cancel()
             raise
 
-    async def _carry_out(self, room: _Room, call: Call, request: web.Request) -> web.Response:
+    async def _carry_out(self, room: Room, call: Call, request: web.Request) -> web.Response:
         nth = room.nth(call.run, call.step, "call")
         record = room.history.append
         said = {name: value for name, value in call.to_json().items() if name != "run"}
@@ -197,23 +179,25 @@ class World:
                 return self._answer(room, call, {"status": "hang"}, ident)
             if how == "drop":
                 return self._drop(room, call, request, ident, applied=False)
-            outcome = room.cell.apply(call, request.headers.get("Authorization", ""))
+            outcome = await room.apply(call, request.headers.get("Authorization", ""))
             applied = True
-            if outcome.applied:
-                record("apply", call.run, **said, premise_broken=list(outcome.premise_broken))
             how = await self._hold(room, call.run, f"{call.step}/after_effect#{nth}", ident)
             if how == "hang":
                 return self._answer(room, call, {"status": "hang"}, ident)
             if how == "drop":
                 return self._drop(room, call, request, ident, applied=True)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as gone:
+            applied = applied or gone.args == (APPLIED,)
             record("discard", call.run, applied=applied, why="caller gone", **ident)
             raise
+        except ProviderError as error:
+            record("discard", call.run, applied=applied, why=str(error), **ident)
+            return web.Response(status=502, text=str(error))
         return self._answer(room, call, outcome.reply, ident)
 
     @staticmethod
     def _drop(
-        room: _Room, call: Call, request: web.Request, ident: Mapping[str, Any], *, applied: bool
+        room: Room, call: Call, request: web.Request, ident: Mapping[str, Any], *, applied: bool
     ) -> web.Response:
         why = "reply lost" if applied else "request lost"
         room.history.append("discard", call.run, applied=applied, why=why, **ident)
@@ -223,7 +207,7 @@ class World:
 
     @staticmethod
     def _answer(
-        room: _Room, call: Call, reply: Mapping[str, Any], ident: Mapping[str, Any]
+        room: Room, call: Call, reply: Mapping[str, Any], ident: Mapping[str, Any]
     ) -> web.Response:
         room.history.append("reply", call.run, reply=dict(reply), **ident)
         return web.json_response(dict(reply))
@@ -252,13 +236,13 @@ class World:
         try:
             match ask:
                 case "look":
-                    value, etag = cell.look(str(body["path"]))
+                    value, etag = await room.look(str(body["path"]))
                     reply = {"value": value, "etag": etag}
                 case "query":
                     applied = cell.tier is Tier.Q and cell.applied(run, body["step"])
                     reply = {"applied": applied, "lag_s": cell.lag_s}
                 case "fence":
-                    cell.fence(run, int(body["epoch"]))
+                    await room.fence(run, int(body["epoch"]))
                     reply = {}
                 case "asked":
                     reply = {}
@@ -266,10 +250,12 @@ class World:
                     raise web.HTTPBadRequest(text=f"/probe has no {ask!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise web.HTTPBadRequest(text=f"/probe {ask}: {error!r}") from error
+        except ProviderError as error:
+            raise web.HTTPBadGateway(text=str(error)) from error
         room.history.append("probe", run, **{k: v for k, v in body.items() if k != "run"})
         return web.json_response(reply)
 
-    async def _hold(self, room: _Room, run: str, point: str, ident: Mapping[str, Any]) -> str:
+    async def _hold(self, room: Room, run: str, point: str, ident: Mapping[str, Any]) -> str:
         hold = room.holds.get((run, point))
         if hold is None:
             return "reply"
@@ -277,7 +263,7 @@ class World:
         room.history.append("held", run, point=point, **ident)
         return await asyncio.shield(hold.freed)
 
-    async def _room(self, request: web.Request) -> tuple[dict[str, Any], _Room]:
+    async def _room(self, request: web.Request) -> tuple[dict[str, Any], Room]:
         try:
             body = json.loads(await request.text())
             name = str(body.pop("cell"))

@@ -13,6 +13,7 @@ import sys
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,17 @@ class ReferenceEngine(Engine):
         envelope = start.envelope
         limit_s = asked.step_timeout_s
         post = _post(self.world, envelope, limit_s and limit_s * envelope.time_scale)
+
         # Nobody sends keys for a program that is not to have any.
-        keyless = self.tier is Tier.K and envelope.guard is Guard.NONE
-        tier = Tier.O if keyless else self.tier
-        upstream = WorldUpstream(post, envelope.cell, tier, self.world.incarnation)
+        def offered(tier: Tier) -> Tier:
+            return Tier.O if tier is Tier.K and envelope.guard is Guard.NONE else tier
+
+        providers = {
+            name: replace(each, tier=offered(each.tier or self.tier))
+            for name, each in self.scenario.providers.items()
+        }
+        who = self.world.incarnation
+        upstream = WorldUpstream(post, envelope.cell, offered(self.tier), who, providers=providers)
         while True:
             with telling():
                 log = self.log.open(envelope.run)

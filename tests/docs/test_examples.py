@@ -34,7 +34,7 @@ from harness.faults import FAULTS
 from harness.history import History
 from harness.load import names
 from harness.loop import Loop
-from harness.suite import suites
+from harness.suite import case, suites
 from harness.world import Cell, World
 
 
@@ -103,6 +103,9 @@ def understood(words: list[str], *, whole: bool) -> None:
         assert known is None or value in known, f"{value!r} is unknown to {option}"
         for kind, group in (("--runtime", "runtimes"), ("--scenario", "scenarios")):
             path = value.startswith("./")
+            if option == kind == "--scenario" and ":" in value and not path:
+                assert case(value)
+                continue
             assert option != kind or path or value.partition("[")[0] in names(group)
     for word in rest:
         if word.startswith("results/") and word.endswith(".json"):  # what an earlier command made

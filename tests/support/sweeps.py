@@ -102,6 +102,7 @@ def opened(
             request=request,
             store=store,
             world=lent.world,
+            stands=lent.stands,
             site=lent.site,
             make_runner=lent.for_trials(),
             server_runner=lent.runner(store.path / "servers"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.effects import Effect, Json, Tier
-from harness.scenario import Answer
+from harness.scenario import Added, Answer, Provider
 from harness.world.cell import RETENTION_S, Call, Cell, Outcome
 
 
@@ -428,3 +428,40 @@ def test_a_key_applies_once_within_its_retention(calls: list[Call]) -> None:
             since_s = world.clock_s - last.get(each.key, -RETENTION_S)
             assert since_s >= RETENTION_S
             last[each.key] = world.clock_s
+
+
+# Providers of their own ----------------------------------------------------------------------
+
+
+def test_a_provider_has_a_tier_of_its_own() -> None:
+    """What is behind a path offers what its provider does; the rest what the case does."""
+    world = cell(Tier.K)
+    world.providers = {"a": Provider(tier=Tier.V), "b": Provider()}
+    assert [Tier.V, Tier.K, Tier.K] == [world.tier_of(path) for path in ("a/1", "b", "c/d")]
+    stale = [{"path": "a/1", "etag": "v0"}]
+    moved = world.apply(call("set", path="a/1", value="x", premises=stale))
+    assert "rejected" == moved.reply["status"]
+    assert world.apply(call("append", path="b", value=2, key="k")).applied
+    assert not world.apply(call("append", path="b", value=2, key="k")).applied
+
+
+def test_versions_of_contents() -> None:
+    """To write what is there changes nothing, where a version is one of the content."""
+    world = cell(Tier.O)
+    world.providers = {"a": Provider(by_content=True)}
+    same = world.apply(call("set", path="a/1", value="one"))
+    assert (False, ok(etag="v1")) == (same.applied, same.reply)
+    assert world.apply(call("set", path="a/1", value="two")).applied
+    assert world.apply(call("set", path="b", value=[1])).applied
+    assert world.apply(call("set", path="a/3", value=None)).applied
+
+
+def test_a_stranger_adds() -> None:
+    """It is put at the end of what is there, and told at the end."""
+    world = cell()
+    world.write("b", Added("theirs"), "stranger")
+    world.write("c", Added("first"), "stranger")
+    state = world.state()
+    assert {"b": ["theirs"], "c": ["first"]} == state["added"]
+    assert ["b", "c"] == state["strange"]
+    assert ([1, "theirs"], ["first"]) == (world.values()["b"], world.values()["c"])

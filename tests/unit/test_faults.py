@@ -192,6 +192,14 @@ def test_everything_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {None} == set(reasons.values())
 
 
+def test_real_providers_have_their_own_time() -> None:
+    """What is aged is our world; a real server's clock is not ours."""
+    reasons = {name: each.obstacle(Means(live=True)) for name, each in FAULTS.items()}
+    assert {"age(23h)", "age(25h)"} == {
+        name for name, reason in reasons.items() if reason and "real" in reason
+    }
+
+
 def test_upgrade_names_the_variable() -> None:
     """Without a newer binary, the reason says how to name one."""
     reason = fault("upgrade(server)").obstacle(Means(servers=[Server()]))

@@ -22,12 +22,14 @@ from harness.scenario import Answer, Case, Program, Scenario, cases
 from harness.schedule import PHASES, Point, Schedule, Stage, parse, visited
 from harness.simulation import CREDENTIAL, ModelError, Run, World
 from scenarios import approval, fan_out, migration, rollout
+from scenarios.live import move, push
 from scenarios.semantic import cutover, health, memo, order, transfer
 
 
 SEMANTIC = (cutover, health, memo, order, transfer)
 SCENARIOS = {
-    m.SCENARIO.name: m.SCENARIO for m in (migration, fan_out, approval, rollout, *SEMANTIC)
+    m.SCENARIO.name: m.SCENARIO
+    for m in (migration, fan_out, approval, rollout, *SEMANTIC, move, push)
 }
 KEPT = [Guarantee.MEMO, Guarantee.AT_LEAST_ONCE]
 IRREVERSIBLE = ("truncate_source", "cut_over", "notify")
@@ -147,6 +149,29 @@ def test_ideal_with_recorded_replies() -> None:
     assert ("copy_users", "copy_orders") == end.steps[6:8]
     assert ("r", "cut_over") not in end.owed
     assert ("r", "notify") in end.owed
+
+
+def test_versions_of_a_real_provider_are_no_premise_here() -> None:
+    """What is owed is what was really read and answered, whatever the versions were called."""
+    read = {"status": "ok", "value": ["the first commit"], "etag": "bade7abc"}
+    refused = {"status": "rejected", "value": "the version has moved on"}
+    events = [Event(0, 0, "reply", "r", {"step": "read_branch", "reply": read})]
+    assert (("r", "push"), ("r", "tell")) == ideal(case("live-push[V]"), "r", ARG, events).owed
+    again = {**read, "value": [*read["value"], "bump the version"], "etag": "0ff1ce"}
+    events.append(Event(1, 1, "reply", "r", {"step": "push", "reply": refused}))
+    events.append(Event(2, 2, "reply", "r", {"step": "read_branch_again", "reply": again}))
+    assert (("r", "push_again"), ("r", "tell")) == ideal(
+        case("live-push[V]"), "r", ARG, events
+    ).owed
+
+
+def test_a_later_plan_says_what_is_owed() -> None:
+    """What was read anew, under the later plan's name, takes the place of what was read before."""
+    old, new = ({"status": "ok", "value": at} for at in ("192.0.2.1", "192.0.2.99"))
+    events = [Event(0, 0, "reply", "r", {"step": "read_name", "reply": old})]
+    assert ("r", "cut_over") in ideal(case("live-move[K]"), "r", ARG, events).owed
+    events.append(Event(1, 1, "reply", "r", {"step": "read_name@2", "reply": new}))
+    assert ("r", "cut_over") not in ideal(case("live-move[K]"), "r", ARG, events).owed
 
 
 def test_ideal_of_the_fan_out() -> None:
@@ -715,3 +740,21 @@ def test_looking_again_after_it_was_done() -> None:
     schedule = "switch/after_effect#1:kill(worker)"
     assert "parity" in expected("cutover[V]", schedule, Guarantee.RESTART).violated
     assert frozenset() == expected("cutover[V]", schedule, Guarantee.MEMO).violated
+
+
+def test_providers_of_their_own() -> None:
+    """Where the holder of the log dies, each effect is settled by what its own provider offers."""
+    found = over("live-move[K]", "kill(gateway)", Guarantee.EFFECT_ONCE, Guard.GATEWAY)
+    asked = {point for point, each in found.items() if each.ends == {"escalated"}}
+    assert {"notify/before_effect#1", "notify/after_effect#1"} == asked
+    assert {frozenset[str]()} == {each.violated for each in found.values()}
+
+
+def test_what_a_stranger_added_is_lost_by_force_only() -> None:
+    """With versions a push rests on what is there; without, it takes a colleague's commit away."""
+    at = "push/after_effect#1:drift(world)"
+    forced = expected("live-push[O]", at, Guarantee.MEMO)
+    assert {"parity", "stale_decision", "duplicate_effect"} == forced.violated
+    assert frozenset() == expected("live-push[V]", at, Guarantee.MEMO).violated
+    planned = expected("live-push[V]", at, Guarantee.EFFECT_ONCE, Guard.GATEWAY)
+    assert (frozenset(), {"completed"}) == (planned.violated, planned.ends)

@@ -92,6 +92,11 @@ def world(**values: Json) -> Line:
     return "world", "r", {"values": values}
 
 
+def added(items: list[Json], **values: Json) -> Line:
+    """Return the world at the end, to whose log a stranger has added."""
+    return "world", "r", {"values": values, "strange": [], "added": {"log": items}}
+
+
 def gate(why: str = "", stage: int = 0) -> Line:
     """Return whether the run stood where it should."""
     return "gate", "r", {"stage": stage, "ok": not why, "why": why}
@@ -144,6 +149,7 @@ CASES: list[Case] = [
     ("duplicate_effect", VIOLATED, [apply("cut", 1, effect="hybrid"), apply("cut", 2, effect="hybrid")], EXPECTED, (0, 1), "cut was applied twice"),
     ("duplicate_effect", OK, [*PAID, call("ship", 2), apply("ship", 2)], EXPECTED, (), ""),
     ("duplicate_effect", OK, [apply("set", 1, effect="idempotent"), apply("set", 2, effect="idempotent")], EXPECTED, (), ""),
+    ("duplicate_effect", VIOLATED, [apply("pay", 1), apply("pay@2", 2)], EXPECTED, (0, 1), "pay was applied twice"),
     ("duplicate_effect", OK, [], EXPECTED, (), ""),
     # cancelled_effect
     ("cancelled_effect", VIOLATED, [fault("", status=None, cancelled=["r"]), *PAID], EXPECTED, (0, 1, 2), "pay was begun after the run was cancelled"),
@@ -168,6 +174,7 @@ CASES: list[Case] = [
     # lost_effect
     ("lost_effect", VIOLATED, [call("pay", 1), view("completed")], EXPECTED, (1,), "completed, but pay was never applied"),
     ("lost_effect", OK, [*PAID, view("completed")], EXPECTED, (), ""),
+    ("lost_effect", OK, [call("pay", 1), apply("pay@2", 2), view("completed")], EXPECTED, (), ""),
     ("lost_effect", NONE, [call("pay", 1), view("escalated")], EXPECTED, (), ""),
     ("lost_effect", NONE, [call("pay", 1), view("running")], EXPECTED, (), ""),
     ("lost_effect", NONE, [call("pay", 1)], EXPECTED, (), ""),
@@ -192,6 +199,10 @@ CASES: list[Case] = [
     ("parity", VIOLATED, [view("completed"), world(log=["paid"], more=1)], EXPECTED, (1,), "more is 1, the model has None"),
     ("parity", VIOLATED, [view("completed"), world()], EXPECTED, (1,), "log is None, the model has ['paid']"),
     ("parity", VIOLATED, [view("completed", output=None), world(log=["paid"])], EXPECTED, (0,), "the output is None, the model has {'done': True}"),
+    ("parity", VIOLATED, [view("completed"), added(["theirs"], log=["paid"])], EXPECTED, (1,), "log has lost 'theirs', which a stranger had added"),
+    ("parity", VIOLATED, [view("completed"), added(["theirs"], log=["theirs"])], EXPECTED, (1,), "log is [], the model has ['paid']"),
+    ("parity", VIOLATED, [view("completed"), added(["same", "same"], log=["paid", "same"])], EXPECTED, (1,), "log has lost 'same', which a stranger had added"),
+    ("parity", OK, [view("completed"), added(["theirs"], log=["theirs", "paid"])], EXPECTED, (), ""),
     ("parity", OK, [view("completed"), world(log=["paid"])], EXPECTED, (), ""),
     ("parity", NONE, [view("escalated"), world(log=[])], EXPECTED, (), ""),
     ("parity", NONE, [view("completed")], EXPECTED, (), ""),

@@ -6,13 +6,18 @@ import asyncio
 import subprocess
 import sys
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import aiohttp
 import pytest
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from harness.effects import Tier
+from harness.effects import Json, Tier
+from harness.scenario import Provider
 from runtimes.reference.upstreams.base import (
     Answer,
     LostError,
@@ -62,3 +67,37 @@ def test_a_worker_needs_no_http_library() -> None:
     code = "import sys, runtimes.reference.worker; print('aiohttp' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "False" == ran.stdout.strip()
+
+
+def test_providers_of_their_own() -> None:
+    """What is behind a target has its own tier and its own fence; the rest is the cell's."""
+    providers = {"dns": Provider(tier=Tier.V, fenced=False), "db": Provider()}
+
+    async def nobody(path: str, body: object) -> dict[str, str]:
+        raise AssertionError((path, body))
+
+    world = WorldUpstream(nobody, "r", Tier.K, "gateway", providers)
+    found = {
+        target: world.contract("set.hybrid", target) for target in ("dns/shop", "db/users", "mail")
+    }
+    assert {"dns/shop": (Tier.V, False, 0), "db/users": (Tier.K, True, 86_400)} == {
+        target: (each.tier, each.fenced, each.retention_s)
+        for target, each in found.items()
+        if target != "mail"
+    }
+    assert (Tier.K, True) == (found["mail"].tier, found["mail"].fenced)
+
+
+def test_a_key_goes_to_who_keeps_it() -> None:
+    """A provider of another tier is sent none."""
+    sent: list[str] = []
+
+    async def post(path: str, body: Mapping[str, Any]) -> dict[str, Json]:
+        sent.append(f"{path} {body['key']}")
+        return {"status": "ok", "etag": ""}
+
+    world = WorldUpstream(post, "r", Tier.K, "gateway", {"mail": Provider(tier=Tier.O)})
+    for target in ("mail/ann", "db/users"):
+        order = replace(ORDER, target=target, key="k1", args={"path": target})
+        asyncio.run(world.call(order))
+    assert ["/perform ", "/perform k1"] == sent

@@ -11,7 +11,7 @@ import os
 import secrets
 import signal
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import click
 from filelock import FileLock, Timeout
 
 from harness.effects import Tier
+from harness.scenario import Provider
 from harness.worker import announce
 from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.effect_log.folder import effect_log
@@ -39,7 +40,7 @@ from runtimes.reference.gateway.redact import Redactor
 from runtimes.reference.gateway.server import serve
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.upstreams.base import Upstream
-from runtimes.reference.upstreams.world import WorldUpstream
+from runtimes.reference.upstreams.world import FENCES, UNFENCED, WorldUpstream
 from runtimes.reference.upstreams.world_http import http_post
 
 
@@ -133,7 +134,9 @@ async def run(
         await ended.wait()
 
 
-async def before_world(folder: Path, world: str, tier: Tier) -> None:
+async def before_world(
+    folder: Path, world: str, tier: Tier, providers: Mapping[str, Provider]
+) -> None:
     """Serve before a world, with its credential."""
     name = os.environ.setdefault("BAKEOFF_INCARNATION", f"gateway-{os.getpid()}")
     known = {
@@ -151,7 +154,8 @@ async def before_world(folder: Path, world: str, tier: Tier) -> None:
     ) as http:
 
         def connect(run: str) -> WorldUpstream:
-            return WorldUpstream(http_post(http, world), run.partition(".")[0], tier, name)
+            cell, post = run.partition(".")[0], http_post(http, world)
+            return WorldUpstream(post, cell, tier, name, providers)
 
         await run(folder, connect, Redactor(known, {"canary"} & {*known}), name)
 
@@ -160,14 +164,24 @@ async def before_world(folder: Path, world: str, tier: Tier) -> None:
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option("--world", required=True, help="The world's URL.")
 @click.option("--tier", type=click.Choice([*Tier]), required=True, help="What the world offers.")
-def main(folder: Path, world: str, tier: str) -> None:
+@click.option(
+    "--provider",
+    "offers",
+    type=(str, click.Choice([*Tier]), click.Choice([FENCES, UNFENCED])),
+    multiple=True,
+    help="What is behind a first word of paths, where that is not the world's own.",
+)
+def main(folder: Path, world: str, tier: str, offers: tuple[tuple[str, str, str], ...]) -> None:
     """Stand between workers and a world: workers use FOLDER/workers.sock in its place.
 
     Exit code 1 where its folder, the keys or the log cannot be had, or another gateway is there.
     """
+    providers = {
+        name: Provider(tier=Tier(own), fenced=fences == FENCES) for name, own, fences in offers
+    }
     with alone(folder):
         try:
-            asyncio.run(before_world(folder, world, Tier(tier)))
+            asyncio.run(before_world(folder, world, Tier(tier), providers))
         except (GatewayError, EffectLogError) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:

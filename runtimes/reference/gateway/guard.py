@@ -14,15 +14,17 @@ from harness.deadline import Deadline
 from harness.effects import Json, Tier
 from harness.guardian import Scope, Standing
 from harness.process import Address, Exit, Process, Runner, WorkerSpec
+from harness.scenario import Provider
 from runtimes.reference.gateway.admissions import Admission
 from runtimes.reference.gateway.client import WORKERS, OperatorError, ask
 from runtimes.reference.gateway.grant import Grant
 from runtimes.reference.gateway.peer import peer
-from runtimes.reference.upstreams.world import operation
+from runtimes.reference.upstreams.world import FENCES, UNFENCED, operation
 
 
 READY_S = 30.0
 TTL_S = 3600.0
+NONE: Mapping[str, Provider] = {}
 
 
 @dataclass(slots=True)
@@ -109,16 +111,32 @@ def _grants(scope: Collection[Scope]) -> tuple[Grant, ...]:
     )
 
 
+def _offer(provider: Provider, tier: Tier) -> tuple[str, str]:
+    return str(provider.tier or tier), FENCES if provider.fenced else UNFENCED
+
+
 @contextmanager
-def start(runner: Runner, folder: Path, world: Address, tier: Tier) -> Iterator[GatewayGuardian]:
-    """Start a gateway before a world.
+def start(
+    runner: Runner,
+    folder: Path,
+    world: Address,
+    tier: Tier,
+    providers: Mapping[str, Provider] = NONE,
+) -> Iterator[GatewayGuardian]:
+    """Start a gateway before a world; ``providers`` are those with a tier of their own.
 
     Raises:
         ProcessError: it did not start; with its log's tail.
 
     """
     argv = [sys.executable, "-m", "runtimes.reference.gateway", "--folder", str(folder)]
-    spec = WorkerSpec(argv=[*argv, "--world", f"http://{world}", "--tier", str(tier)])
+    argv += ["--world", f"http://{world}", "--tier", str(tier)]
+    argv += [
+        word
+        for name, each in providers.items()
+        for word in ("--provider", name, *_offer(each, tier))
+    ]
+    spec = WorkerSpec(argv=argv)
     service = GatewayService(runner, spec, runner.start("gateway", spec))
     try:
         service.ready(Deadline.after(READY_S))

@@ -7,10 +7,11 @@ is part of what a token grants, so that no agent can call a payment idempotent.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.effects import Effect, Json, Tier
+from harness.scenario import Provider
 from harness.world.cell import FENCED, MOVED_ON, RETENTION_S
 from runtimes.reference.effect_log.canonical import hashed
 from runtimes.reference.effect_log.errors import FencedError
@@ -34,6 +35,8 @@ PERFORM = "/perform"
 VERBS = frozenset({"read", "ask", "create", "set", "append", "copy", "clear", "query"})
 DEADLINE_S = 2
 """The world drops what it holds for a caller whose connection is gone."""
+FENCES, UNFENCED = "fences", "unfenced"
+"""Whether a provider can be told to refuse older epochs, as a command line has it."""
 
 
 class HungError(UnreachableError):
@@ -54,23 +57,32 @@ class WorldUpstream:
     tier: Tier
     caller: str
     """Under which incarnation it is called where nobody else asked."""
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    """What stands behind first words of targets, where it is not the cell's own."""
     calls: int = 0
 
     def contract(self, op: str, target: str) -> Contract:
-        """Return the tier of the cell, and the class that the operation names."""
-        del target
+        """Return the tier of the target, and the class that the operation names."""
+        tier = self.tier_of(target)
         verb, _, effect = op.partition(".")
         if verb not in VERBS or effect not in {*Effect}:
             msg = f"the world has no operation {op!r}"
             raise UnknownOperationError(msg)
         return Contract(
             effect=Effect(effect),
-            tier=self.tier,
-            retention_s=int(RETENTION_S) if self.tier is Tier.K else 0,
+            tier=tier,
+            retention_s=int(RETENTION_S) if tier is Tier.K else 0,
             deadline_s=DEADLINE_S,
-            fenced=True,
+            fenced=self._provider(target).fenced,
             decides=verb == "ask",
         )
+
+    def tier_of(self, target: str) -> Tier:
+        """Return what is offered behind a target."""
+        return self._provider(target).tier or self.tier
+
+    def _provider(self, target: str) -> Provider:
+        return self.providers.get(target.partition("/")[0], Provider())
 
     async def call(self, order: Order) -> Answer:
         """Perform a step, as the worker would have.
@@ -83,7 +95,7 @@ class WorldUpstream:
         self.calls += 1
         premises = {**order.premises, **({order.target: order.expect} if order.expect else {})}
         verb, _, effect = order.op.partition(".")
-        keyed = self.tier is Tier.K and effect != Effect.READ
+        keyed = self.tier_of(order.target) is Tier.K and effect != Effect.READ
         body = {
             "cell": self.cell,
             "run": order.run,

@@ -1,0 +1,1 @@
+"""Scenarios whose providers are real servers of this machine, each started for the sweep."""
