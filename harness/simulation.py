@@ -248,10 +248,22 @@ class Run:
         """Lose every record, as when an older store takes the place of the present one."""
         self.kept.clear()
         self.intents.clear()
-        if self.own:
-            self.sealed.clear()
         self.children.clear()
         self.answers.clear()
+
+    def died(self, ops: SimulatedOps, late: list[Callable[[], None]]) -> str | None:
+        """Lose the attempt; return how the run ends, if nobody tries again."""
+        happening = self.stages[self.stage][1]
+        if happening.refused:
+            self.refuse(ops, happening)
+            return happening.refused
+        if happening.given_up or happening.lost:
+            return "dead" if happening.given_up else ABSENT
+        if happening.rewound and self.own:
+            return "escalated"  # its head stands elsewhere: the log is not whole
+        self.stage += 1
+        late += self.lose(ops, happening)
+        return None
 
     def finish(self) -> tuple[str, Json]:
         """Play to the end; return how it ended."""
@@ -261,16 +273,9 @@ class Run:
             try:
                 output = drive(play(self.world.case.scenario.main.body, self.arg, ops))
             except Died:
-                _, happening = self.stages[self.stage]
-                if happening.refused:
-                    self.refuse(ops, happening)
-                    status, output = happening.refused, None
+                if (end := self.died(ops, late)) is not None:
+                    status, output = end, None
                     break
-                if happening.given_up or happening.lost:
-                    status, output = "dead" if happening.given_up else ABSENT, None
-                    break
-                self.stage += 1
-                late += self.lose(ops, happening)
             except Escalated:
                 status, output = "escalated", None
                 break

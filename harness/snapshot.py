@@ -2,8 +2,9 @@
 
 The store of a server is the runtime's folder: it is copied while the servers are stopped where
 they stand, which is what a kill at that moment would leave, and put back while they are dead.
-A library's is a SQLite file for each pool, which the harness may have open as well: it is read
-and written as SQLite does it, so that every open connection sees the older content.
+A library's are the SQLite files of a pool, in its folder if it has one, which the harness may have
+open as well: they are read and written as SQLite does it, so that every open connection sees the
+older content.  What else is there is no store: it stays as it is.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Snapshot:
 
     def each_database(self, source: Path, target: Path) -> None:
         """Copy the pool's SQLite files, wherever they are below a folder."""
-        for file in source.rglob(f"{self.pool}.*"):
+        named = [*source.rglob(f"{self.pool}.*")]
+        for file in [*named, *(inner for one in named for inner in one.rglob("*"))]:
             if file.is_file() and file.read_bytes()[: len(MAGIC)] == MAGIC:
                 place = target / file.relative_to(source)
                 place.parent.mkdir(parents=True, exist_ok=True)
