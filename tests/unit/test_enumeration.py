@@ -27,7 +27,7 @@ from runtimes.reference.effect_log.records import (
 from runtimes.reference.enumeration import __main__ as command
 from runtimes.reference.enumeration.agent import DNS, INBOX, OWED, TABLES
 from runtimes.reference.enumeration.campaign import SMALL, WHOLE, Ended, twins
-from runtimes.reference.enumeration.life import Life, State, deaths
+from runtimes.reference.enumeration.life import Life, State, deaths, driven, opened
 from runtimes.reference.enumeration.mutants import MUTANTS
 from runtimes.reference.enumeration.oracles import ORACLES, SCORES, Evidence, judge
 
@@ -208,6 +208,21 @@ def stops(tier: Tier) -> Iterator[str]:
     with Life(State.fresh(tier, fences=True), "life-1") as life:
         while (label := life.step()) is not None:
             yield label
+
+
+def test_who_shares_a_reading_has_facts_of_its_own() -> None:
+    """Two lives find the same log; what one adds to it is not known to the other."""
+    left = State.fresh(Tier.K, fences=True)
+    with Life(left, "life-1") as dead:
+        dead.reach(12)
+    states = left.copy(), left.copy()
+    first, second = (opened(state, "life-2", []) for state in states)
+    assert first.facts == second.facts
+    known = second.facts.copy()
+    driven(first.append(Lease(epoch=2, holder="life-2", claim="c")))
+    assert (2, known) == (first.facts.epoch, second.facts)
+    assert 1 == opened(left, "life-3", []).facts.epoch
+    assert 2 == opened(states[0], "life-3", []).facts.epoch
 
 
 @pytest.mark.parametrize("tier", Tier)
