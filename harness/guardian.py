@@ -6,12 +6,12 @@ The harness knows no gateway: it asks whoever is installed under the entry point
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.effects import Effect, Json, Tier
+from harness.effects import Effect, Json, Op, Tier
 from harness.load import LoadError, load, names
 from harness.process import Address, Runner, Service
 from harness.runtime import RuntimeUnavailableError
@@ -33,6 +33,49 @@ class Standing(NamedTuple):
     why: str
 
 
+class Question(NamedTuple):
+    """What a human is asked: for which step of which run, and which versions he is shown."""
+
+    ident: str
+    run: str
+    step: str
+    premises: Mapping[str, str]
+    shown: str
+    """By what the guard knows that his word is on just this."""
+
+
+class Kept(Protocol):
+    """The log of a guard, for who wants to break it; what returns text says what was done."""
+
+    def cut(self) -> str:
+        """Take half of the last record away, which was acknowledged; the guard is dead."""
+        ...
+
+    def flip(self) -> str:
+        """Change a bit of the last record, which was acknowledged; the guard is dead."""
+        ...
+
+    def tear(self) -> str:
+        """Add half of a record that nobody was told of; the guard is dead."""
+        ...
+
+    def wipe(self) -> str:
+        """Put back what was there before any run; the guard is dead."""
+        ...
+
+    def fill(self) -> None:
+        """Leave no room for what the live guard writes."""
+        ...
+
+    def empty(self) -> None:
+        """Make room again."""
+        ...
+
+    def unwritten(self) -> int:
+        """Return how many records had no room so far."""
+        ...
+
+
 class Guardian(Protocol):
     """A started guard; workers use ``address`` in the world's place."""
 
@@ -40,11 +83,30 @@ class Guardian(Protocol):
     def address(self) -> str: ...
     @property
     def service(self) -> Service: ...
-    def admit(self, scopes: Mapping[str, Collection[Scope]], *, replans: bool) -> None:
+    @property
+    def kept(self) -> Kept: ...
+    def admit(
+        self,
+        scopes: Mapping[str, Collection[Scope]],
+        *,
+        replans: bool,
+        slots: Collection[str] = (),
+        asks: Collection[Op] = (),
+    ) -> None:
         """Let runs do what their scopes say, and nothing else.
 
         ``replans``: who runs them can be told to plan anew where a premise does not hold.
+        ``slots``: the names of all steps that their program has; without any, it may have others.
+        ``asks``: what a human must allow each time.
         """
+        ...
+
+    def questions(self, runs: Collection[str]) -> Sequence[Question]:
+        """Return what a human is asked for runs."""
+        ...
+
+    def approve(self, question: Question) -> None:
+        """Say yes, as that human."""
         ...
 
     def revoke(self, runs: Collection[str]) -> None:

@@ -12,6 +12,7 @@ import itertools
 import json
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from harness.effects import Guard, Json
@@ -28,6 +29,9 @@ from harness.world.cell import FENCED
 
 
 MAX_COMBINATIONS = 64
+MAX_WAYS = 256
+"""After so many ways through a program it is taken for one without an end."""
+REFUSED = ("rejected", "failed", "throttled")
 RETRYING = "retrying"
 GHOST = frozenset({"ghost_running", "broken_chain", "orphaned_claim"})
 """What is seen of a run that is tried for ever and never goes on, or was given up."""
@@ -108,6 +112,30 @@ def ideal(case: Case, run: str, arg: Json, events: Sequence[Event] = ()) -> Idea
     )
 
 
+def slots(case: Case, run: str, arg: Json) -> frozenset[str]:
+    """Return the names of all steps that a program has, whatever it is told at each.
+
+    Every step that is found is refused in each way, on the way to it too; where that does not come
+    to an end, nothing is returned, as nobody can list them.
+    """
+    found: set[str] = set()
+    left: list[Replies] = [{}]
+    for _ in range(MAX_WAYS):
+        if not left:
+            return frozenset(found)
+        replies = left.pop()
+        # What a stranger's words have it do is no step of its own.
+        world = World.of(case, {}, [answer for answer in case.answers if not answer.injects])
+        trace = Trace(Run(world, run, Guarantee.MEMO, Guard.NONE, (), arg), replies)
+        with suppress(Exception):  # the body's own: with that answer it cannot go on
+            drive(play(case.scenario.main.body, arg, trace))
+        for at in trace.does:
+            if at[1] not in found:
+                found.add(at[1])
+                left += [{**replies, at: {"status": status}} for status in REFUSED]
+    return frozenset()
+
+
 def expect(
     case: Case,
     schedule: Schedule,
@@ -151,11 +179,16 @@ def expect(
         hang_timer_s=settings.get("hang_timer_s"),  # type: ignore[arg-type]
         changed=bool(versions),
         scope=scope,
+        asks=frozenset(case.scenario.approvals),
     )
+    # Only another program, or a stranger's words, may ask for what is no step of this one.
+    strange = bool(versions) or any(answer.injects for answer in case.answers)
+    told = guard is Guard.GATEWAY and strange
+    named = slots(case, run, arg) if told else frozenset[str]()
     for happenings in combinations:
         stages = [(s.point, h) for s, h in zip(schedule.stages, happenings, strict=True)]
         world = World.of(case, {})
-        turn = Run(world, run, guarantee, guard, stages, arg, scope=end.scope)
+        turn = Run(world, run, guarantee, guard, stages, arg, scope=end.scope, slots=named)
         status, output = turn.finish()
         given_up = any(happening.given_up for happening in happenings)
         if not given_up:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.effects import Json
+from harness.effects import Json, Op
 from harness.guardian import Scope
 from harness.history import Event
 
@@ -35,7 +35,7 @@ class Expectation:
     that a completed run has applied; ``children`` the child runs; ``groups`` maps the
     branches of a gather to its name.  ``changed``: the program was changed under the run, so
     that what did not go on by the deadline never will, however often it is tried.  ``scope``: all
-    that the run and its children may do, where that is known.
+    that the run and its children may do, where that is known.  ``asks``: what a human must allow.
     """
 
     exact: bool
@@ -50,6 +50,7 @@ class Expectation:
     hang_timer_s: float | None = None
     changed: bool = False
     scope: frozenset[Scope] | None = None
+    asks: frozenset[Op] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

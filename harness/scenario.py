@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from harness.effects import Json, Tier
+from harness.effects import Json, Op, Tier
 from harness.policy import Policy
 from harness.program import Body
 
@@ -26,11 +26,15 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """An event that the harness sends to a run that it sees waiting for it."""
+    """An event that the harness sends to a run that it sees waiting for it.
+
+    ``approves`` is the step that it allows, where a human says so by it.
+    """
 
     event: str
     key: str
     payload: Json = None
+    approves: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ class Scenario:
     takes to know of an effect that it applied.  ``time_scale`` is real seconds per virtual
     second, for engines that sleep for real.  ``versions`` are later programs under the same
     names, for runs that began with ``programs``: they take other steps to the same world and
-    output.
+    output.  ``approvals`` are the operations of which a human must allow each.
     """
 
     name: str
@@ -123,6 +127,7 @@ class Scenario:
     lag_s: float = 0.0
     time_scale: float = 1e-4
     versions: Mapping[str, tuple[Program, ...]] = field(default_factory=dict)
+    approvals: tuple[Op, ...] = ()
 
     def at(self, version: str) -> Scenario:
         """Return the scenario with the programs of a version; an empty one is the first.

@@ -67,6 +67,7 @@ class Scene:
     snapshot: Snapshot | None = None
     unmet: tuple[Process, Mapping[str, Json]] | None = None
     version: str = ""
+    forestalled: int | None = None
     ahead_s: float = 0.0
     aged_s: float = 0.0
     stage: int = 0
@@ -81,11 +82,6 @@ class Scene:
     def servers(self) -> Sequence[Service]:
         """Return the killable servers."""
         return self.backend.servers
-
-    @property
-    def guard(self) -> Service | None:
-        """Return the gateway's process, if there is one."""
-        return self.guardian.service if self.guardian else None
 
     @property
     def databases(self) -> Sequence[Service]:
@@ -172,6 +168,19 @@ class Scene:
         for run in self.runs:
             for path, value in self.plan.case.scenario.drift.items():
                 self.world.drift(run, path, value)
+
+    def forestall(self) -> None:
+        """Have a stranger change the world once a human is asked, before he answers."""
+        self.forestalled = self.stage
+
+    def asked(self) -> None:
+        """Do what is to come between a question and its answer."""
+        if self.forestalled is not None:
+            now, self.stage = self.stage, self.forestalled  # it is the fault of that stage
+            self.drift()
+            self.report(None, "")
+            self.stage, self.forestalled = now, None
+            self.tell("a human was asked, then the world was changed, then he said yes")
 
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None:
         """Start the next worker and give it the runs; a version stays for those after it.

@@ -31,6 +31,7 @@ from harness.program import (
 from harness.runtime import Guarantee
 from harness.scenario import Answer, Case
 from harness.schedule import AFTER, BEFORE, WAITING, Point
+from harness.words import shown, worded
 from harness.world.cell import FENCED, MOVED_ON, STRANGER, Call, Cell, resources
 
 
@@ -114,6 +115,11 @@ class World:
             return {"status": "ok", "value": self.recorded[call.step]}
         return outcome.reply
 
+    def drift(self) -> None:
+        """Have a stranger write."""
+        for path, value in self.case.scenario.drift.items():
+            self.cell.write(path, value, STRANGER)
+
     def report(self, run: str, incarnation: int) -> None:
         self.history.append(
             "at", run, phase=AFTER_ACK, nth=1, step="", incarnation=str(incarnation), seq=0
@@ -150,8 +156,12 @@ class Run:
     """Why the gateway does nothing more for the run."""
     scope: frozenset[Scope] = frozenset()
     """What the gateway lets the run do."""
-    revoked: bool = False
+    slots: frozenset[str] = frozenset()
+    """What its program has; the gateway stops a run that asks for another one."""
+    shut: bool = False
     """The gateway does not even answer it any more."""
+    wiped: bool = False
+    """The gateway has forgotten what it did for the run."""
     plan: int = 1
     read: dict[str, str] = field(default_factory=dict)
     """What was read by which step."""
@@ -196,7 +206,8 @@ class Run:
         if orphan := ops.orphan(happening):
             orphan()
         self.incarnation += 1
-        if happening.again and ops.pending and self.guarantee is not Guarantee.EFFECT_ONCE:
+        again = happening.again and self.guarantee is not Guarantee.EFFECT_ONCE
+        if again and ops.pending and self.guard is not Guard.GATEWAY:  # that answers from its log
             call = replace(ops.pending, incarnation=str(self.incarnation), seq=self.seq + 1)
             self.world.reply(call, self.world.perform(call))
 
@@ -208,8 +219,7 @@ class Run:
             orphan()
         self.world.history.append("fault", fault="model", victim=str(self.incarnation))
         if happening.drift:
-            for path, value in self.world.case.scenario.drift.items():
-                self.world.cell.write(path, value, STRANGER)
+            self.world.drift()
         self.world.cell.age(happening.aged_s)
         self.carry_on(ops)
         self.incarnation += 1
@@ -243,6 +253,15 @@ class Run:
         for name in [name for name, path in self.read.items() if path in paths]:
             self.sealed.pop(name, None)
             self.anew.add(name)
+
+    def spoil(self, happening: Happening) -> None:
+        """Have the gateway lose what a fault takes from it."""
+        if happening.damaged:
+            self.shut, self.refused = True, "its log is damaged"
+        if happening.wiped:
+            self.sealed.clear()
+            self.intents.clear()
+            self.wiped = True
 
     def forget(self) -> None:
         """Lose every record, as when an older store takes the place of the present one."""
@@ -287,7 +306,7 @@ class Run:
             except ModelError:
                 raise
             except Exception:
-                if not self.revoked:
+                if not self.shut:
                     raise
                 # The body's own: with nothing but refusals it cannot go on.
                 status, output = "failed", None
@@ -328,13 +347,15 @@ class SimulatedOps:
             premises = {path: self.run.world.cell.etag(path) for path in premises}
             if (tried := self.run.intents.get(command.name)) and tried.expect:
                 premises[tried.target] = tried.expect
+        # A gateway that knows of no effect makes another key for it.
+        life = f"{self.run.run}, wiped" if self.run.wiped else self.run.run
         return Call(
             run=self.run.run,
             step=command.name,
             op=command.op.verb,
             effect=command.op.effect,
             args=command.args,
-            key=idempotency_key(self.run.run, command.name) if keyed else "",
+            key=idempotency_key(life, command.name) if keyed else "",
             premises=[{"path": path, "etag": etag} for path, etag in premises.items()],
             slept_s=command.slept_s,
             incarnation=str(self.run.incarnation),
@@ -401,10 +422,15 @@ class SimulatedOps:
         Whom the gateway gave no token is answered nothing, and what it does not cover is refused.
         """
         run, name = self.run, command.name
-        if not run.own and (run.revoked or not scopes_of(command) <= run.scope):
+        if not run.own and (run.shut or not scopes_of(command) <= run.scope):
             return {"status": "rejected", "value": "its token does not allow it"}
+        if not run.own and run.slots and name not in run.slots:
+            return self.stopped(f"{name} is no step of its program")
         if (found := run.sealed.get(name)) is not None:
             return found
+        if not run.own and command.op in run.world.case.scenario.approvals and not run.refused:
+            premises = {premise.path: premise.etag for premise in command.premises}
+            run.world.history.append("word", run.run, step=name, premises=premises)
         settled = self.settle(command) if run.own and name in run.intents else None
         if settled is None:
             self.hold_to_premises(command)
@@ -469,19 +495,27 @@ class SimulatedOps:
     def again(self, command: Step) -> dict[str, Json]:
         """Call a step again in place; where there is a log, what is in doubt is settled first."""
         run = self.run
+        if run.shut:
+            return self.stopped("its log is damaged")
+        if run.wiped and command.op in run.world.case.scenario.approvals:
+            return self.stopped(f"the word on {command.name} was for an effect that is forgotten")
         if not run.logged or command.name not in run.intents:
             return self.attempt(command)
         try:
             settled = self.settle(command)
         except Escalated:
-            if run.guarantee is Guarantee.EFFECT_ONCE:
-                raise
-            run.refused = f"nobody knows whether {command.name} was done"
-            return {"status": "rejected", "value": run.refused}
+            return self.stopped(f"nobody knows whether {command.name} was done")
         if settled is not None:
             return settled
         self.hold_to_premises(command)
         return self.attempt(command)
+
+    def stopped(self, why: str) -> dict[str, Json]:
+        """Have the gateway stop the run before a human has looked; who can be told, ends it."""
+        if self.run.guarantee is Guarantee.EFFECT_ONCE:
+            raise Escalated
+        self.run.refused = self.run.refused or why
+        return {"status": "rejected", "value": self.run.refused}
 
     def falls(self, step: str, phase: str, nth: int) -> bool:
         """Meet the fault of this point, if any; say whether the step is called again."""
@@ -492,6 +526,7 @@ class SimulatedOps:
             raise Stuck
         if happening.again and not happening.refused:
             self.run.stage += 1
+            self.run.spoil(happening)
             return True
         self.fall()
         return False
@@ -501,10 +536,12 @@ class SimulatedOps:
         run, happening = self.run, self.run.stages[self.run.stage][1]
         if happening.dies:
             raise Died
+        if happening.drift:
+            run.world.drift()
         if happening.revoked:
             ended: list[Json] = [run.run]
             run.world.history.append("fault", fault="model", victim="", revoked=ended)
-            run.revoked, run.refused = True, "its token was revoked"
+            run.shut, run.refused = True, "its token was revoked"
         run.stage += 1
 
     def settle(self, command: Step) -> dict[str, Json] | None:
@@ -531,8 +568,17 @@ class SimulatedOps:
         self.wait(command.name)
         for signal in self.run.world.case.scenario.signals:
             if (signal.event, signal.key) == (command.event, command.key):
+                self.allow(signal.approves)
                 return {"payload": signal.payload}
         return None
+
+    def allow(self, step: str) -> None:
+        """Note a human's word, once; a gateway asks for one of its own."""
+        run, history = self.run, self.run.world.history
+        if step and run.guard is not Guard.GATEWAY and not worded(history, run.run, step):
+            before = [name for name, kept in self.known.items() if kept is not True]
+            premises: dict[str, Json] = {**shown(history, run.run, before)}
+            history.append("word", run.run, step=step, premises=premises)
 
     def wait(self, name: str) -> None:
         if name not in self.known and self.left is None:
@@ -560,7 +606,8 @@ class SimulatedOps:
         if ident not in self.run.children:
             self.run.children.append(ident)
             run = self.run
-            child = Run(run.world, ident, run.guarantee, run.guard, (), arg, scope=run.scope)
+            more: dict[str, Any] = {"scope": run.scope, "slots": run.slots}
+            child = Run(run.world, ident, run.guarantee, run.guard, (), arg, **more)
             body = self.run.world.case.scenario.program(program).body
             self.run.answers[ident] = drive(play(body, arg, self.nested(child, awaited=awaited)))
             self.run.children += child.children

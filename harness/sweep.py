@@ -229,6 +229,7 @@ class Column:
             called=runtime.dial is Dial.SERVER,
             guarded=guarded,
             live=case.scenario.live,
+            asks=guarded and bool(case.scenario.approvals),
         )
 
     def fault(
@@ -295,7 +296,9 @@ class Column:
         """Run schedules in batches, those at a wait alone; prove violations and a sample."""
         lone = {WAITING, ATTACH}
         alone = [
-            s for s in schedules if target.points or any(st.point.phase in lone for st in s.stages)
+            s
+            for s in schedules
+            if target.points or broken.alone or any(st.point.phase in lone for st in s.stages)
         ]
         many = [s for s in schedules if s not in set(alone)]
         found: list[dict[str, Any]] = []

@@ -19,13 +19,14 @@ from pathlib import Path
 from harness.deadline import Deadline, DeadlineError, Patience, wait_until
 from harness.effects import Json
 from harness.faults import fault
-from harness.model import Ideal, ideal
+from harness.model import Ideal, ideal, slots
 from harness.plan import Plan, arg_of
 from harness.runtime import Guarantee, Runtime, RunView
 from harness.scene import READY_S, Scene
 from harness.schedule import ATTACH, BEFORE, WAITING, Point, Schedule
 from harness.secrets import environment, scan
 from harness.sight import Sight
+from harness.words import shown, worded
 
 
 __all__ = ["READY_S", "StoppedError", "Trial"]
@@ -137,8 +138,12 @@ class Trial:
             scene.world.arm(run, run, str(self.meet(run)))
         if scene.guardian:
             scopes = {run: way.scope for run, way in self.ideals.items()}
-            replans = self.runtime.guarantee is Guarantee.EFFECT_ONCE
-            scene.guardian.admit(scopes, replans=replans)
+            scene.guardian.admit(
+                scopes,
+                replans=self.runtime.guarantee is Guarantee.EFFECT_ONCE,
+                slots=slots(case, scene.runs[0], arg_of(case, scene.runs[0])),
+                asks=case.scenario.approvals,
+            )
         if self.plan.queued:  # all of them take the same way
             way = ideal(case, self.plan.queued[0], arg_of(case, self.plan.queued[0]))
             self.ideals |= dict.fromkeys(self.plan.queued, dataclasses.replace(way, children=()))
@@ -210,6 +215,7 @@ class Trial:
         Where the fault comes while it waits, the signal comes after the fault.
         """
         scene = self.scene
+        self.answer()
         runs = [
             *zip(scene.runs, self.plan.schedules, strict=True),
             *((run, Schedule()) for run in [*scene.bystanders, *scene.queued]),
@@ -224,10 +230,29 @@ class Trial:
                 if all(step in scene.watch.of(run).replied for step in steps):
                     scene.signalled.add((run, name))
                     scene.history.append("event", run, name=name, payload=signal.payload)
+                    if signal.approves and not scene.guardian:
+                        self.word(run, signal.approves, steps)
                     pool = scene.bystanding if run in scene.bystanders else self.plan.ident
                     armed = scene.armed(schedule, self.ideals[run].groups)
                     envelope = scene.start(run, pool, armed).envelope
                     scene.backend.send_event(envelope, signal.event, signal.key, signal.payload)
+
+    def word(self, run: str, step: str, before: Sequence[str]) -> None:
+        """Note that a human allows a step, on what its run has read; said again, it is no other."""
+        said = list(self.scene.history)
+        if not worded(said, run, step):
+            premises: dict[str, Json] = {**shown(said, run, before)}
+            self.scene.history.append("word", run, step=step, premises=premises)
+
+    def answer(self) -> None:
+        """Say yes, as a human, to what he is asked by who guards the runs."""
+        scene = self.scene
+        if scene.guardian and self.plan.case.scenario.approvals:
+            for one in scene.guardian.questions([*scene.runs, *scene.bystanders]):
+                scene.asked()
+                premises: dict[str, Json] = {**one.premises}
+                scene.history.append("word", one.run, step=one.step, premises=premises)
+                scene.guardian.approve(one)
 
     def wait(self, predicate: Callable[[], bool], idle_s: float, reason: str) -> None:
         """Wait until something holds, as long as runs move at least each ``idle_s`` seconds.

@@ -9,6 +9,7 @@ from harness.faults.cancels import CANCELS
 from harness.faults.changes import CHANGES
 from harness.faults.deaths import DEATHS
 from harness.faults.fault import Fault, FaultError, Happening, Means, Scene, UnconfirmedError
+from harness.faults.gateways import GATEWAYS
 from harness.faults.links import LINKS
 from harness.faults.repeats import REPEATS
 from harness.faults.stores import STORES
@@ -25,7 +26,7 @@ __all__ = [
     "fault",
 ]
 
-FAMILIES = (DEATHS, LINKS, STORES, CHANGES, CANCELS, ABSENCES, REPEATS)
+FAMILIES = (DEATHS, LINKS, STORES, CHANGES, CANCELS, ABSENCES, REPEATS, GATEWAYS)
 FAULTS: Mapping[str, Fault] = {fault.name: fault for family in FAMILIES for fault in family}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.deadline import Deadline
 from harness.effects import Json
 from harness.faults.fault import (
     ALL_STEPS,
@@ -28,9 +27,6 @@ from harness.faults.fault import (
     succeed,
 )
 from harness.schedule import AFTER, BEFORE
-
-
-READY_S = 30.0
 
 
 def _terminate_worker(scene: Scene) -> None:
@@ -95,23 +91,6 @@ def _roll(scene: Scene) -> None:
     scene.report(old.terminate(GRACE_S), old.incarnation)
 
 
-def _kill_gateway(scene: Scene) -> None:
-    assert scene.guard  # noqa: S101 - the obstacle looked
-    scene.report(scene.guard.kill(), scene.guard.name)
-    # What it had sent falls with it: released before that is seen, it would be a late packet.
-    scene.until(scene.freed, "the world drops what the gateway had asked for")
-
-
-def _restart_gateway(scene: Scene) -> None:
-    assert scene.guard  # noqa: S101 - the obstacle looked
-    scene.guard.restart()
-    scene.guard.ready(Deadline.after(READY_S))
-
-
-def _needs_gateway(means: Means) -> str | None:
-    return None if means.guarded else "no gateway stands before the world"
-
-
 def _lose_reply(scene: Scene) -> None:
     scene.report(None, "")
     scene.release("drop")
@@ -162,17 +141,6 @@ DEATHS = (
         obstacle=_needs_database,
         everyone=True,
         listed=True,
-    ),
-    Fault(
-        name="kill(gateway)",
-        about="SIGKILL to the gateway, with its calls on their way; it comes back on its log.",
-        inject=_kill_gateway,
-        heal=_restart_gateway,
-        happenings=always(Happening(dies=False, again=True)),
-        obstacle=_needs_gateway,
-        phases=frozenset({BEFORE, AFTER}),
-        exact=True,
-        everyone=True,
     ),
     _part("parent", "SIGKILL to the worker's first process only; a new worker follows."),
     _part("listener", "SIGKILL to the process that fetches the worker's work; a new one follows."),

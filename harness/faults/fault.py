@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.effects import Json
+from harness.guardian import Guardian
 from harness.link import Mode
 from harness.process import Exit, Process, Service
 from harness.program import AFTER_ACK, FINALIZE
@@ -46,7 +47,8 @@ class Happening:
     ``again`` it repeats the call in flight first, with ``orphan`` a step may be on its way.
     ``given_up``: the runtime gives the run up, as if its own code had failed.  ``lost``: it does
     not know the run any more.  ``aged_s``: so many virtual seconds pass before its next attempt.
-    ``revoked``: who guards it lets it begin nothing more.
+    ``revoked``: who guards it lets it begin nothing more.  ``damaged``: who guards it cannot
+    believe what it knew of it.  ``wiped``: who guards it does not know what it has done.
     """
 
     dies: bool = True
@@ -63,6 +65,8 @@ class Happening:
     lost: bool = False
     aged_s: float = 0.0
     revoked: bool = False
+    damaged: bool = False
+    wiped: bool = False
 
 
 class Breakable(Protocol):
@@ -101,12 +105,13 @@ class Scene(Protocol):
     def release(self, how: str) -> None: ...
     def freed(self) -> bool: ...
     @property
-    def guard(self) -> Service | None:
+    def guardian(self) -> Guardian | None:
         """Return what stands between the workers and the world, if anything does."""
         ...
 
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None: ...
     def drift(self) -> None: ...
+    def forestall(self) -> None: ...
     def cancel(self) -> None: ...
     def age(self, for_s: float) -> None: ...
     def revoke(self) -> None: ...
@@ -131,7 +136,7 @@ class Means:
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
     worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
     ``called``: it is the engine that dials the workers.  ``guarded``: a gateway stands before the
-    world.  ``live``: some providers are real.
+    world.  ``live``: some providers are real.  ``asks``: it asks a human.
     """
 
     servers: Sequence[Service] = ()
@@ -144,6 +149,7 @@ class Means:
     called: bool = False
     guarded: bool = False
     live: bool = False
+    asks: bool = False
 
 
 Act = Callable[[Scene], None]
@@ -190,6 +196,7 @@ class Fault:
     which the runtime notices it by itself, added to how long settling may take.  ``queues``:
     further runs are submitted for it.  ``copies``: it needs an early copy of the store,
     ``empties``: one from before any run.  ``guarded``: what it means behind a gateway is modelled.
+    ``alone``: a trial of it has one run.
     """
 
     name: str
@@ -209,6 +216,7 @@ class Fault:
     copies: bool = False
     empties: bool = False
     guarded: bool = True
+    alone: bool = False
 
 
 def always(*happenings: Happening) -> Happenings:

@@ -13,12 +13,14 @@ EVIDENT: Mapping[str, Oracle] = {
     "zombie_write": effects.zombie_write,
     "cancelled_effect": effects.cancelled_effect,
     "overreach": effects.overreach,
+    "unapproved": effects.unapproved,
     "parity": ends.parity,
     "credential_leak": recovery.credential_leak,
 }
 
 ORACLES: Mapping[str, Oracle] = {
     **EVIDENT,
+    "unlogged_effect": effects.unlogged_effect,
     "cancel_ignored": effects.cancel_ignored,
     "ghost_running": ends.ghost_running,
     "orphaned_claim": ends.orphaned_claim,

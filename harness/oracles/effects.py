@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.effects import Effect
+from harness.effects import Effect, Op
 from harness.guardian import Scope
 from harness.history import Event, step_of
 from harness.oracle import NOT_APPLICABLE, OK, Expectation, Finding, last_view, violated
@@ -89,6 +89,48 @@ def overreach(events: Sequence[Event], expectation: Expectation) -> Finding:
         call = late.get((event.run, event.data["incarnation"], event.data["seq"]))
         if ended and call:
             return violated(f"{step} was begun after its token had ended", ended, call, event)
+    return OK
+
+
+def unapproved(events: Sequence[Event], expectation: Expectation) -> Finding:
+    """What a human must allow was done without his word, twice on one, or on what he never saw."""
+    if not expectation.asks:
+        return NOT_APPLICABLE
+    words: list[Event] = []
+    for event in events:
+        if event.kind == "word":
+            words.append(event)
+        if event.kind != "apply":
+            continue
+        step, op = event.data["step"], Op(event.data["op"], Effect(event.data["effect"]))
+        if op not in expectation.asks:
+            continue
+        rests = {premise["path"]: premise["etag"] for premise in event.data["premises"]}
+        mine = [word for word in words if (word.run, word.data["step"]) == (event.run, step)]
+        good = [
+            word
+            for word in mine
+            if all(rests.get(path, seen) == seen for path, seen in word.data["premises"].items())
+        ]
+        if not good:
+            had = "a word on another state" if mine else "no word that was not used"
+            return violated(f"{step} was done with {had}", *mine, event)
+        words.remove(good[0])
+    return OK
+
+
+def unlogged_effect(events: Sequence[Event], expectation: Expectation) -> Finding:
+    """A write was begun while the log of who guards the run had no room for it."""
+    del expectation
+    full = next((e for e in events if e.kind == "fault" and e.data.get("full")), None)
+    if full is None:
+        return NOT_APPLICABLE
+    for event in events[events.index(full) :]:
+        if event.kind == "told":  # from here on there may be room
+            break
+        if event.kind == "call" and Effect(event.data["effect"]).writes:
+            note = f"{event.data['step']} was begun while nothing could be written down"
+            return violated(note, full, event)
     return OK
 
 

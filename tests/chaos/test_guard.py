@@ -117,7 +117,7 @@ def test_a_guard_that_guards_nothing_is_seen(tmp_path, monkeypatch):
         def __init__(self, guardian, world):
             self.service, self.address = guardian.service, f"http://{world}"
 
-        def admit(self, scopes, *, replans):
+        def admit(self, scopes, **more):
             """Let everything through."""
 
         def standings(self, runs):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,58 @@ class Worker:
 
 
 @dataclass(slots=True)
+class Kept:
+    """A log whose damage is only told."""
+
+    said: list[str]
+    room: bool = True
+    refuses: bool = True
+
+    def cut(self) -> str:
+        return "cut"
+
+    def flip(self) -> str:
+        return "flip"
+
+    def tear(self) -> str:
+        return "tear"
+
+    def wipe(self) -> str:
+        return "wipe"
+
+    def fill(self) -> None:
+        self.room = False
+
+    def empty(self) -> None:
+        self.said.append("room")
+        self.room = True
+
+    def unwritten(self) -> int:
+        return int(not self.room and self.refuses and "reply" in self.said)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A gateway that is only named; to be killed it has to be there."""
+
+    kept: Kept
+    name: str = "gateway"
+
+    @property
+    def service(self) -> Gateway:
+        return self
+
+    def kill(self) -> None:
+        self.kept.said.append("kill")
+
+    def restart(self) -> None:
+        self.kept.said.append("restart")
+
+    def ready(self, deadline: Deadline) -> None:
+        del deadline
+
+
+@dataclass(slots=True)
 class Stage:
     """A scene with links and nothing else; it notes what is done."""
 
@@ -85,6 +138,8 @@ class Stage:
     both: bool = True
     over: bool = True
     workers: list[Worker] = field(default_factory=lambda: [Worker("w1")])
+    guardian: Any = None
+    drops: bool = False
 
     @property
     def worker(self) -> Process:
@@ -121,7 +176,7 @@ class Stage:
             link.touched += link.works
 
     def freed(self) -> bool:
-        return "reply" in self.said
+        return self.drops or "reply" in self.said
 
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None:
         assert not version
@@ -131,6 +186,9 @@ class Stage:
 
     def drift(self) -> None:
         raise NotImplementedError
+
+    def forestall(self) -> None:
+        self.said.append("forestall")
 
     def queue(self) -> None:
         raise NotImplementedError
@@ -187,6 +245,7 @@ def test_everything_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         cancels=True,
         called=True,
         guarded=True,
+        asks=True,
     )
     reasons = {name: each.obstacle(means) for name, each in FAULTS.items() if "clock" not in name}
     assert {None} == set(reasons.values())
@@ -282,6 +341,43 @@ def test_a_start_comes_again(over: bool) -> None:
     told = "it was handed over three times, the last time after its end"
     again = ["repeat", "outlast 1", told] if over else []
     assert ["repeat", "broke", "reply", *again] == stage.said
+
+
+# A gateway's log ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cut", "flip", "tear", "wipe"])
+def test_a_log_is_damaged_while_nobody_writes_it(how: str) -> None:
+    """The gateway is dead, and what it had sent has fallen, before its files are touched."""
+    stage = Stage([], drops=True)
+    stage.guardian = Gateway(Kept(stage.said))
+    for act in (fault(f"{how}(log)").inject, fault(f"{how}(log)").heal):
+        act(stage)
+    assert ["kill", "broke gateway", how, "restart"] == stage.said
+    other = Stage([])
+    other.guardian = Gateway(Kept(other.said))
+    with pytest.raises(DeadlineError, match="drops what the gateway had asked for"):
+        fault(f"{how}(log)").inject(other)
+    assert how not in other.said
+
+
+@pytest.mark.parametrize(("over", "refused"), [(False, 1), (True, 0)])
+def test_a_disk_is_full_until_a_record_was_refused(over: bool, refused: int) -> None:
+    """Or until the run has ended without one; what was refused is said before there is room."""
+    stage = Stage([], over=over)
+    stage.guardian = Gateway(Kept(stage.said, refuses=bool(refused)))
+    for act in (fault("full(disk)").inject, fault("full(disk)").heal):
+        act(stage)
+    told = f"the log had no room for {refused} records until now"
+    assert ["broke gateway", "reply", told, "room"] == stage.said
+
+
+def test_a_disk_that_takes_everything_is_not_full() -> None:
+    """Where nothing was refused and the run goes on, the fault did not come."""
+    stage = Stage([], over=False)
+    stage.guardian = Gateway(Kept(stage.said, refuses=False))
+    with pytest.raises(DeadlineError, match="no room for a record"):
+        fault("full(disk)").inject(stage)
 
 
 # A change, judged ----------------------------------------------------------------------------

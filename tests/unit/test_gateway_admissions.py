@@ -25,7 +25,8 @@ BOUNDED = Grant(PAY, "charges/", (Within("value", 500, -1), OneOf("to", ("anna",
 def test_what_was_said_is_read_again(tmp_path: Path) -> None:
     """With all bounds; the latest of a run counts, and a child has that of its parent."""
     path = tmp_path / "admissions.jsonl"
-    said = admission(grants=(*GRANTS, BOUNDED), approvals=(PAY,), replans=True)
+    more = {"approvals": (PAY,), "patience_s": 9, "slots": ("pay", "tell"), "replans": True}
+    said = admission(grants=(*GRANTS, BOUNDED), **more)
     first = Admissions(path)
     first.admit([admission(), admission("s")])
     first.admit([said])
@@ -110,6 +111,16 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> 
     again = Admissions(path)
     assert {"r", "s"} == {one.run for one in again}
     again.close()
+
+
+@pytest.mark.parametrize(
+    "more", [{"slots": [7]}, {"slots": [""]}, {"patience_s": -1}, {"patience_s": "1"}]
+)
+def test_what_cannot_be_meant_is_refused(more: dict[str, Any]) -> None:
+    """A slot has a name, and patience is a number of seconds."""
+    assert Admission.from_json(admission().to_json())
+    with pytest.raises(AdmissionError, match="expected names, times"):
+        Admission.from_json(admission().to_json() | more)
 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b"nonsense", b'{"withdrawn": {"run": "r"}}', b"7"])

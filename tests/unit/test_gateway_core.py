@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -553,8 +555,12 @@ def test_a_log_that_was_put_back_brings_no_approval_back(tmp_path: Path) -> None
         await place.ask()
 
     async def second(place: Rig) -> None:
-        assert "unapproved" == await refusal(place)
+        assert "reused" == await refusal(place)
         assert ["pay"] == desk.ledger
+        status, why = place.gateway.status("r")
+        assert "escalated" == status
+        assert "it was for one effect only" in why
+        assert "not_now" == await refusal(place, pay("other", op=NOTE, target="notes/x"))
 
     desk = Desk(Tier.O)
     told(tmp_path, first, desk=desk, admissions=ASKING)
@@ -580,6 +586,106 @@ def test_who_used_an_approval_may_repeat_its_call(tmp_path: Path) -> None:
     told(tmp_path, first, desk=desk, admissions=ASKING)
     desk.trouble = []
     told(tmp_path, second, desk=desk, admissions=())
+
+
+async def pending(place: Rig) -> str:
+    """Return the id of the one approval that is asked for, once it is."""
+    for _ in range(1_000):
+        if place.gateway.waiting():
+            break
+        await asyncio.sleep(0)
+    (shown,) = place.gateway.waiting()
+    return str(shown["id"])
+
+
+def test_a_request_is_held_while_a_human_thinks(tmp_path: Path) -> None:
+    """Whoever asks for it waits; all are given the one answer once he has said yes."""
+
+    async def story(place: Rig) -> None:
+        asking = [asyncio.create_task(place.ask()) for _ in range(3)]
+        shown = await pending(place)
+        assert [] == place.desk.ledger
+        decide(place, shown)
+        first, *others = await asyncio.gather(*asking)
+        assert [first.response] * 2 == [each.response for each in others]
+        assert ["pay"] == place.desk.ledger
+
+    told(tmp_path, story, admissions=(admission(approvals=(PAY,), patience_s=60),))
+
+
+def test_what_was_held_rests_on_what_the_human_saw(tmp_path: Path) -> None:
+    """His no ends the wait, and so does the end of the patience."""
+
+    async def story(place: Rig) -> None:
+        asking = asyncio.create_task(place.ask())
+        decide(place, await pending(place), yes=False)
+        with pytest.raises(RefusedError, match="anna said no"):
+            await asking
+        with pytest.raises(AwaitingError):
+            await place.ask(pay("other"))
+        assert [] == place.desk.ledger
+
+    told(tmp_path, story, admissions=(admission(approvals=(PAY,), patience_s=1),))
+
+
+# Another program, another log -----------------------------------------------------------------
+
+
+KNOWN = admission(slots=("pay", "tell"))
+
+
+def test_a_step_that_the_program_does_not_have_stops_the_run(tmp_path: Path) -> None:
+    """Under a new name all would be done again; until the run is admitted with it, nothing is."""
+
+    async def story(place: Rig) -> None:
+        first = await place.ask()
+        assert "other_program" == await refusal(place, pay("pay_anew"))
+        assert ["pay"] == place.desk.ledger
+        assert "escalated" == place.gateway.status("r")[0]
+        assert first.response == (await place.ask()).response
+        assert "not_now" == await refusal(place, pay("tell"))
+        place.gateway.admit([admission(slots=("pay", "tell", "pay_anew"))], "operator")
+        assert await place.ask(pay("tell"))
+        assert ("", "") == place.gateway.status("r")
+
+    told(tmp_path, story, admissions=(KNOWN,))
+
+
+def test_children_and_what_is_out_of_scope_stop_nothing(tmp_path: Path) -> None:
+    """A child has the slots of its parent; what no token allows is refused, and no more."""
+
+    async def story(place: Rig) -> None:
+        assert await place.ask(run="r.child")
+        assert "out_of_scope" == await refusal(place, pay("steal", target="bank"))
+        assert await place.ask(pay("tell"))
+        assert "other_program" == await refusal(place, pay("pay_anew"), run="r.child")
+        assert ["escalated"] * 2 == [place.gateway.status(run)[0] for run in ("r", "r.child")]
+
+    told(tmp_path, story, admissions=(KNOWN,))
+
+
+def test_a_damaged_log_stops_the_run_and_no_other(tmp_path: Path) -> None:
+    """What it had acknowledged is missing: nobody knows what was done, so nothing more is."""
+
+    async def first(place: Rig) -> None:
+        await place.ask()
+        await place.ask(run="s")
+
+    async def second(place: Rig) -> None:
+        assert ("", "") == place.gateway.status("r")
+        assert ["log_damaged"] * 2 == [await refusal(place) for _ in range(2)]
+        status, why = place.gateway.status("r")
+        assert "escalated" == status
+        assert "LOG_DAMAGED" in why
+        assert await place.ask(pay("tell"), run="s")
+        assert ["pay", "pay", "tell"] == desk.ledger
+        assert 1 == place.gateway.metrics.escalations._value.get()
+
+    desk, both = Desk(Tier.O), (admission(), admission("s"))
+    told(tmp_path, first, desk=desk, admissions=both)
+    with closing(sqlite3.connect(tmp_path / "effects.sqlite")) as sql, sql:
+        sql.execute("update log set crc = crc + 1 where run = 'r'")
+    told(tmp_path, second, desk=desk, admissions=both)
 
 
 def test_only_what_was_shown_is_decided(tmp_path: Path) -> None:

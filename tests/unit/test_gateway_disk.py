@@ -213,7 +213,8 @@ def test_the_log_of_another_version(change: str, told: str, tmp_path: Path) -> N
         if not told:
             with site.gateway():
                 code, answer = perform(site, "another")
-                assert (503, "trouble", "in doubt") == (code, answer["type"], answer["effect"])
+                said = (code, answer["type"], answer["effect"])
+                assert (409, "log_damaged", "in doubt") == said
                 assert "LOG_DAMAGED" in answer["detail"]
         else:
             with site.started() as process:

@@ -14,7 +14,7 @@ import pytest
 from harness.effects import Effect, Guard, Json, Op, Tier
 from harness.faults import FAULTS
 from harness.history import Event
-from harness.model import expect, ideal
+from harness.model import expect, ideal, slots
 from harness.oracle import Expectation
 from harness.program import emit, invoke, sleep, step
 from harness.runtime import Guarantee, Witness
@@ -23,10 +23,10 @@ from harness.schedule import PHASES, Point, Schedule, Stage, parse, visited
 from harness.simulation import CREDENTIAL, ModelError, Run, World
 from scenarios import approval, fan_out, migration, rollout
 from scenarios.live import move, push
-from scenarios.semantic import cutover, health, memo, order, transfer
+from scenarios.semantic import cutover, health, memo, order, payout, transfer
 
 
-SEMANTIC = (cutover, health, memo, order, transfer)
+SEMANTIC = (cutover, health, memo, order, payout, transfer)
 SCENARIOS = {
     m.SCENARIO.name: m.SCENARIO
     for m in (migration, fan_out, approval, rollout, *SEMANTIC, move, push)
@@ -760,3 +760,127 @@ def test_what_a_stranger_added_is_lost_by_force_only() -> None:
     assert frozenset() == expected("live-push[V]", at, Guarantee.MEMO).violated
     planned = expected("live-push[V]", at, Guarantee.EFFECT_ONCE, Guard.GATEWAY)
     assert (frozenset(), {"completed"}) == (planned.violated, planned.ends)
+
+
+# A gateway's log, its steps, and a human's word ------------------------------------------------
+
+
+ONLY_ESCALATED = ({"escalated"}, frozenset())
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+@pytest.mark.parametrize("fault", ["cut(log)", "flip(log)"])
+def test_a_damaged_log_is_a_humans(guarantee: Guarantee, fault: str) -> None:
+    """Wherever what was acknowledged is missing, nothing more is done, and nothing twice."""
+    for found in over("order[K]", fault, guarantee, Guard.GATEWAY).values():
+        assert ONLY_ESCALATED == (found.ends, found.permitted)
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_a_torn_record_is_as_if_the_gateway_had_died(guarantee: Guarantee) -> None:
+    """Nobody was told of it: what was out is settled by what the provider promises."""
+    for text, ends in (("order[K]", "completed"), ("order[O]", "escalated")):
+        schedule = "charge/after_effect#1:{}(log)"
+        torn = expected(text, schedule.format("tear"), guarantee, Guard.GATEWAY)
+        dead = schedule.replace("{}(log)", "kill(gateway)")
+        assert ({ends}, frozenset()) == (torn.ends, torn.permitted)
+        assert expected(text, dead, guarantee, Guard.GATEWAY).ends == torn.ends
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_no_room_is_no_end(guarantee: Guarantee) -> None:
+    """What was not begun waits for room; what was done and not written down is in doubt."""
+    found = over("order[O]", "full(disk)", guarantee, Guard.GATEWAY)
+    assert {frozenset()} == {each.permitted for each in found.values()}
+    asked = {point for point, each in found.items() if each.ends == {"escalated"}}
+    assert at(("charge", "hand_over", "send_receipt"), "after_effect") == asked
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_a_forgetful_gateway(guarantee: Guarantee) -> None:
+    """It does again what was done, under a key of its own; a used word does not serve twice."""
+    schedule = "{}/after_effect#1:wipe(log)"
+    for text in ("order[O]", "order[K]"):
+        found = expected(text, schedule.format("charge"), guarantee, Guard.GATEWAY)
+        assert {"duplicate_effect", "parity"} == found.violated
+    word = expected("payout[O]", schedule.format("pay_out"), guarantee, Guard.GATEWAY)
+    assert ONLY_ESCALATED == (word.ends, word.permitted)
+
+
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+@pytest.mark.parametrize("fault", ["drift(world)", "drift(approval)"])
+def test_a_word_that_has_grown_old(guarantee: Guarantee, fault: str) -> None:
+    """An event is believed whatever has changed, by who plans anew too; a gateway asks again."""
+    schedule = f"approved payout/waiting#1:{fault}"
+    bare = expected("payout[O]", "approved payout/waiting#1:drift(world)", guarantee)
+    replans = guarantee is Guarantee.EFFECT_ONCE
+    restarts = guarantee is Guarantee.RESTART
+    found = {"unapproved"} if replans else {"stale_decision"}
+    assert (found | {"unapproved"} if restarts else found) == bare.violated
+    guarded = expected("payout[O]", schedule, guarantee, Guard.GATEWAY)
+    assert frozenset() == guarded.permitted
+    assert {"completed" if replans else "escalated"} == guarded.ends
+    words = [
+        event.data["premises"]
+        for event in history("payout[O]", schedule, guarantee, Guard.GATEWAY)
+        if event.kind == "word"
+    ]
+    assert ([{"balance": "v1"}, {"balance": "v2"}] if replans else [{"balance": "v1"}]) == words
+
+
+def test_a_word_is_for_one_payment() -> None:
+    """Whoever repeats what a human allowed has no word for it."""
+    schedule = "pay_out/after_effect#1:kill(worker)"
+    found = expected("payout[O]", schedule, Guarantee.MEMO)
+    assert {"duplicate_effect", "parity", "unapproved"} == found.violated
+    assert frozenset() == expected("payout[O]", "golden", Guarantee.MEMO).permitted
+
+
+def test_all_steps_that_a_program_has() -> None:
+    """Also those that it takes only where it is refused, and those of its children."""
+    has = {
+        name: slots(case(name), "r", ARG)
+        for name in ("cutover[V]", "order[O]", "migration[O]", "fan_out[O]", "memo[O,injected]")
+    }
+    assert {"look_again", "switch_again"} < has["cutover[V]"]
+    assert "pay_back" in has["order[O]"]
+    assert "notify_again" in has["migration[O]"]
+    for name, found in has.items():
+        own = ideal(case(name), "r", ARG)
+        steps = {*own.steps, *(step for steps in own.work.values() for step in steps)}
+        assert steps <= found or "injected" in name
+    assert "do_0" in has["memo[O,injected]"]
+    assert "do_1" not in has["memo[O,injected]"]
+
+
+def test_a_program_without_an_end_has_no_list() -> None:
+    """Nobody can say what it may do, so that nothing of it is refused for its name."""
+
+    def tries(most: int) -> frozenset[str]:
+        async def body(arg: Any) -> Any:
+            del arg
+            for count in range(most):
+                write = {"path": "x", "value": 1}
+                if (await step(f"try_{count}", Op("set", Effect.IDEMPOTENT), write)).ok:
+                    return
+
+        programs = (Program(name="p", body=body),)
+        stubborn = Scenario(name="stubborn", programs=programs, world={"x": 0})
+        return slots(Case(scenario=stubborn, ref="test", tier=Tier.O), "r", ARG)
+
+    assert {"try_0", "try_1", "try_2"} == tries(3)
+    assert frozenset() == tries(1_000)
+
+
+def test_a_renamed_step_behind_a_gateway() -> None:
+    """It stops the run, where the program runs on at all; without one it is done again."""
+    schedule = "drain_pool/after_ack#1:change(renamed)"
+    assert "parity" in expected("rollout[O]", schedule, Guarantee.MEMO).permitted
+    guarded = expected("rollout[O]", schedule, Guarantee.MEMO, Guard.GATEWAY)
+    assert "escalated" in guarded.ends
+    assert "completed" not in guarded.ends
+    for other in ("reordered", "removed"):
+        harmless = schedule.replace("renamed", other)
+        ends = expected("rollout[O]", harmless, Guarantee.MEMO, Guard.GATEWAY).ends
+        assert "completed" in ends
+        assert "escalated" not in ends

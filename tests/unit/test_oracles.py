@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import oracles
-from harness.effects import Effect, Json
+from harness.effects import Effect, Json, Op
 from harness.guardian import Scope
 from harness.history import Event
 from harness.oracle import (
@@ -132,12 +132,27 @@ def write(path: str, seq: int = 1, effect: str = "irreversible", **args: Json) -
     return kind, run, {**data, "op": "append", "args": {"path": path, **args}}
 
 
+def word(step: str = "pay", **versions: Json) -> Line:
+    """Return a human's yes, to what he was shown."""
+    return "word", "r", {"step": step, "premises": versions}
+
+
+def paid(seq: int = 1, **versions: Json) -> Line:
+    """Return a payment, and what it rested on."""
+    kind, run, data = write("bank", seq)
+    rests = [{"path": path, "etag": version} for path, version in versions.items()]
+    return kind, run, {**data, "premises": rests}
+
+
 PAID = [call("pay", 1), apply("pay", 1), reply("pay", 1)]
 GROUPED = replace(EXPECTED, groups={"pay": "pay", "ship": "pay"})
 FAMILY = replace(EXPECTED, children=("r.child",))
 DOUBTFUL = replace(EXPECTED, ends=frozenset({"escalated"}))
 SCOPED = replace(EXPECTED, scope=frozenset({Scope("append", Effect.IRREVERSIBLE, "mail")}))
 REVOKED = fault("", status=None, revoked=["r"])
+ASKED = replace(EXPECTED, asks=frozenset({Op("append", Effect.IRREVERSIBLE)}))
+FULL = fault("gateway", status=None, full=True)
+TOLD: Line = ("told", "", {"text": "the log had no room for 1 records until now"})
 TIMED = replace(EXPECTED, hang_timer_s=2.5)
 
 Case = tuple[str, Outcome, Sequence[Line], Expectation, tuple[int, ...], str]
@@ -171,6 +186,20 @@ CASES: list[Case] = [
     ("overreach", OK, [call("pay", 1), REVOKED, write("mail")], SCOPED, (), ""),
     ("overreach", OK, [fault("", status=None, revoked=["other"]), call("pay", 1), write("mail")], SCOPED, (), ""),
     ("overreach", NONE, [call("pay", 1), write("bank")], EXPECTED, (), ""),
+    # unapproved
+    ("unapproved", VIOLATED, [word(), paid(), paid(2)], ASKED, (2,), "pay was done with no word that was not used"),
+    ("unapproved", VIOLATED, [paid(), word()], ASKED, (0,), "pay was done with no word that was not used"),
+    ("unapproved", VIOLATED, [word(step="ship"), paid()], ASKED, (1,), "pay was done with no word that was not used"),
+    ("unapproved", VIOLATED, [word(price="v1"), paid(price="v2")], ASKED, (0, 1), "pay was done with a word on another state"),
+    ("unapproved", OK, [word(price="v1"), word(price="v2"), paid(price="v2")], ASKED, (), ""),
+    ("unapproved", OK, [word(), paid(price="v2"), word(), paid(2)], ASKED, (), ""),
+    ("unapproved", OK, [write("bank", effect="idempotent")], ASKED, (), ""),
+    ("unapproved", NONE, [paid()], EXPECTED, (), ""),
+    # unlogged_effect
+    ("unlogged_effect", VIOLATED, [FULL, call("pay", 1), TOLD], EXPECTED, (0, 1), "pay was begun while nothing could be written down"),
+    ("unlogged_effect", OK, [call("pay", 1), FULL, apply("pay", 1), TOLD, call("ship", 2)], EXPECTED, (), ""),
+    ("unlogged_effect", OK, [FULL, read("look", 1), TOLD], EXPECTED, (), ""),
+    ("unlogged_effect", NONE, [fault(), call("pay", 1)], EXPECTED, (), ""),
     # lost_effect
     ("lost_effect", VIOLATED, [call("pay", 1), view("completed")], EXPECTED, (1,), "completed, but pay was never applied"),
     ("lost_effect", OK, [*PAID, view("completed")], EXPECTED, (), ""),

@@ -54,7 +54,7 @@ def test_the_semantic_suite_has_all_27() -> None:
     assert set(range(1, 28)) == numbers
     assert all(("schedule" in one) is ("reason" not in one) for one in found)
     unmeasured = {one["name"]: one["reason"] for one in found if "reason" in one}
-    assert {"8", "15", "18", "19", "27"} == {name.partition(" ")[0] for name in unmeasured}
+    assert {"15"} == {name.partition(" ")[0] for name in unmeasured}
     for reason in unmeasured.values():  # each says where it is proved instead
         proofs = re.findall(r"tests/unit/\w+\.py", reason)
         assert proofs

@@ -26,7 +26,7 @@ KINDS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("run", "peer"), str),
     "ttl_s": (int, float),
     "replans": bool,
-    "approval_s": int,
+    **dict.fromkeys(("approval_s", "patience_s"), int),
 }
 
 
@@ -40,7 +40,9 @@ class Admission:
 
     ``replans`` says that who acts for it begins anew when told that its plan does not hold.
     ``approvals`` are operations of which a human must allow each; who is asked has ``approval_s``
-    to answer, and his word is good for as long.
+    to answer, and his word is good for as long.  A request that waits for him is held for
+    ``patience_s``, and then refused.  ``slots`` are the names of all that the program may do, in
+    the run and its children; without any it may use whatever names it likes.
     """
 
     run: str
@@ -50,6 +52,8 @@ class Admission:
     replans: bool = False
     approvals: tuple[str, ...] = ()
     approval_s: int = DAY_S
+    patience_s: int = 0
+    slots: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
@@ -69,13 +73,16 @@ class Admission:
                 Grant(one["op"], one["target"], tuple(_bound(b) for b in one.get("bounds", ())))
                 for one in data["grants"]
             )
-            made = cls(**{**data, "grants": grants, "approvals": tuple(data.get("approvals", ()))})
+            lists = {name: tuple(data.get(name, ())) for name in ("approvals", "slots")}
+            made = cls(**{**data, **lists, "grants": grants})
         except (KeyError, TypeError, AttributeError) as error:
             msg = f"expected run, peer, grants and ttl_s of an admission, saw {error!r}"
             raise AdmissionError(msg) from error
         wrong = [name for name, kind in KINDS.items() if not isinstance(getattr(made, name), kind)]
         wrong += [op for op in made.approvals if not isinstance(op, str) or not is_operation(op)]
-        if wrong or not made.run or not (made.ttl_s > 0 < made.approval_s):
+        wrong += [str(slot) for slot in made.slots if not isinstance(slot, str) or not slot]
+        times = not wrong and made.ttl_s > 0 < made.approval_s and made.patience_s >= 0
+        if not made.run or not times:
             msg = f"expected names, times above zero and operations in an admission, saw {wrong}"
             raise AdmissionError(msg)
         return made

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     """What the run may do was ended while the request waited."""
     UNAPPROVED = "unapproved"
     """A human must allow it, and has not, or has said no."""
+    REUSED = "reused"
+    """A human has allowed it once, for another effect: the log is not what it was."""
 
 
 class GatewayError(Exception):

@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from harness.effects import Json
-from runtimes.reference.effect_log.errors import EffectLogError
+from runtimes.reference.effect_log.errors import DamagedError, EffectLogError
 from runtimes.reference.gateway.admissions import AdmissionError
-from runtimes.reference.gateway.errors import Known, RefusedError, TroubleError
+from runtimes.reference.gateway.errors import Known, Reason, RefusedError, TroubleError
 from runtimes.reference.gateway.fields import Kind, refuse
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.incoming import BYTES, said
@@ -29,7 +29,7 @@ from runtimes.reference.gateway.request import Request, request_of
 from runtimes.reference.gateway.routes import AT_WORKERS, PROBLEM
 from runtimes.reference.gateway.said import ERRORS, UNAVAILABLE, reason, status
 from runtimes.reference.gateway.strict import BadRequestError
-from runtimes.reference.resume.errors import DriftError, EscalatedError
+from runtimes.reference.resume.errors import DriftError, EscalatedError, PlanError
 from runtimes.reference.resume.session import Given
 from runtimes.reference.upstreams.base import UpstreamError
 from runtimes.reference.upstreams.world import HungError
@@ -99,6 +99,8 @@ class WorkerFace:
     async def _at(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
         try:
             await self.gateway.report(peer_of(request), body["run"], body)
+        except DamagedError:
+            pass  # nobody is told of phases any more, and the program may end
         except UNTOLD as error:
             return self._problem(error, None)
         return web.json_response({})
@@ -113,9 +115,11 @@ class WorkerFace:
     def _word(self, run: str, error: Exception) -> str:
         """Return the world's word for a refusal."""
         with suppress(AdmissionError):  # somebody may have ended it meanwhile
-            replans = self.gateway.admissions.of(run).replans
-            if replans and isinstance(error, DriftError | EscalatedError):
-                return "replan" if isinstance(error, DriftError) else "escalated"
+            if self.gateway.admissions.of(run).replans:
+                if isinstance(error, DriftError):
+                    return "replan"
+                stopped = isinstance(error, EscalatedError | PlanError | DamagedError)
+                return "escalated" if stopped or reason(error) == Reason.REUSED else "rejected"
         return "rejected"
 
     def _known(self, peer: str, asked: Request, error: Exception) -> Known | None:

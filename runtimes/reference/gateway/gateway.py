@@ -27,6 +27,7 @@ from runtimes.reference.effect_log.anchor import Anchor
 from runtimes.reference.effect_log.errors import (
     ConflictError,
     ContradictionError,
+    DamagedError,
     DoubtError,
     EffectLogError,
     FencedError,
@@ -64,7 +65,12 @@ from runtimes.reference.gateway.said import ERRORS, reason
 from runtimes.reference.gateway.token import capability_ids, mint, read
 from runtimes.reference.gateway.warden import Permit, Warden
 from runtimes.reference.resume.clock import Clock
-from runtimes.reference.resume.errors import DriftError, EscalatedError, ResumeError
+from runtimes.reference.resume.errors import (
+    DriftError,
+    EscalatedError,
+    PlanError,
+    ResumeError,
+)
 from runtimes.reference.resume.recovery import take_over
 from runtimes.reference.resume.session import Given, Session, Wanted, standing
 from runtimes.reference.upstreams.base import (
@@ -151,6 +157,10 @@ class Gateway:
     held: dict[str, Held] = field(default_factory=dict)
     shown: dict[str, dict[str, Json]] = field(default_factory=dict)
     """What is asked of a human, by the id of the approval: as long as this process lives."""
+    damaged: dict[str, str] = field(default_factory=dict)
+    """What is wrong with the logs of runs: nothing is done for them before a human has looked."""
+    _decided: asyncio.Event = field(default_factory=asyncio.Event)
+    """Replaced each time that a human has said something."""
     _taking: dict[str, asyncio.Task[Held]] = field(default_factory=dict)
     _writing: set[asyncio.Task[None]] = field(default_factory=set)
     _left: list[tuple[str, Gate]] = field(default_factory=list)
@@ -159,7 +169,7 @@ class Gateway:
     def __post_init__(self) -> None:
         """Judge by what is revoked here."""
         self.warden = Warden(self.keyring, self.revocations)
-        self.log.store = TimedStore(self.log.store, self.metrics.append)
+        self.log.store = TimedStore(self.log.store, self.metrics)
 
     # What peers ask ---------------------------------------------------------------------------
 
@@ -205,6 +215,8 @@ class Gateway:
             AdmissionError: nobody admitted the run.
             AwaitingError: a human must allow it first.
             EndedError: the run has ended, or waits for a human.
+            PlanError: the run's program has no such slot; nothing more is done for it.
+            DamagedError: the run's log cannot be believed; nothing more is done for it.
             BarredError: it was allowed, and is not any more.
             ResumeError: it was not done; see ``Session.perform``.
             ConflictError: the slot has another request.
@@ -239,8 +251,9 @@ class Gateway:
                 )
                 with self.metrics.check.time():
                     permit = self.warden.check(token or root.token, asked, now)
+            _in_plan(admission, root, held, wanted.slot)
             wanted = dataclasses.replace(wanted, capability=permit.capability)
-            wanted, subject = self._approved(admission, held, wanted)
+            wanted, subject = await self._word(admission, held, wanted)
             self._note(dataclasses.replace(line, capability=permit.capability))
             mine = PASS.set(Pass(permit, now, subject))
             try:
@@ -258,7 +271,10 @@ class Gateway:
         """
         if self.redactor.leaks([call.step, call.incarnation]):
             return  # ``perform`` refuses it
-        with suppress(AdmissionError, RefusedError), self._failing(call.step, run):
+        with (
+            suppress(AdmissionError, RefusedError, DamagedError),
+            self._failing(call.step, run),
+        ):
             self.admitted(peer, run)
             world = (await self.hold(run)).world
             if isinstance(world, WorldUpstream):
@@ -296,6 +312,11 @@ class Gateway:
                 why = f"{wanted.slot}: capability {ended[:16]}... has ended"
                 raise BarredError(Reason.REVOKED, why) from error
             raise
+        except BarredError as error:
+            if error.reason is Reason.REUSED:
+                self.metrics.escalations.inc()
+                held.stopped = str(error)
+            raise
         except DriftError as drift:
             if admission.replans:
                 await session.replan(drift)
@@ -330,6 +351,12 @@ class Gateway:
             yield
         except (UnknownOperationError, ConflictError, BarredError, HungError):
             raise
+        except DamagedError as error:
+            if run not in self.damaged:
+                self.metrics.escalations.inc()
+            self.damaged[run] = str(error)
+            self._drop(run)
+            raise
         except (UpstreamError, EffectLogError) as error:
             known = self.known(run, slot)
             if isinstance(error, FencedError | DoubtError):
@@ -356,6 +383,23 @@ class Gateway:
                 self.leaked(run, found.canaries)
             names = ", ".join(sorted(found.names))
             raise RefusedError(Reason.LEAK, f"expected no credential, saw {names}; leave it out")
+
+    async def _word(
+        self, admission: Admission, held: Held, wanted: Wanted
+    ) -> tuple[Wanted, Subject | None]:
+        """Return what ``_approved`` does, once a human has said something, if he must."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + admission.patience_s
+        while True:
+            decided = self._decided
+            try:
+                return self._approved(admission, held, wanted)
+            except AwaitingError:
+                if loop.time() >= until_s:
+                    raise
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(until_s):
+                        await decided.wait()
 
     def _approved(
         self, admission: Admission, held: Held, wanted: Wanted
@@ -414,7 +458,10 @@ class Gateway:
                 if word.claim == effect_id and word.subject.request_hash == request_hash:
                     return
             why = "nobody who asks now has the approval that it was begun with"
-        except (ApprovalError, ApprovalFileError, OSError) as error:
+        except ApprovalError as error:
+            reused = error.state is State.USED
+            raise BarredError(Reason.REUSED if reused else Reason.UNAPPROVED, str(error)) from error
+        except (ApprovalFileError, OSError) as error:
             why = str(error)
         raise BarredError(Reason.UNAPPROVED, why)
 
@@ -440,6 +487,7 @@ class Gateway:
         """Make the run's token of what it was admitted to; the one before it ends."""
         self.revocations.revoke_run(admission.run)
         self._mint(held, admission)
+        held.stopped = "" if admission.replans else _unknown(held.session.facts)
 
     def _mint(self, held: Held, admission: Admission) -> None:
         held.admission = admission
@@ -512,7 +560,8 @@ class Gateway:
         terminal = held.session.facts.terminal if held else None
         if terminal:
             return terminal.status, terminal.why
-        if why := self.admissions.withdrawn(run) or (held.stopped if held else ""):
+        stopped = held.stopped if held else self.damaged.get(run, "")
+        if why := self.admissions.withdrawn(run) or stopped:
             return "escalated", why
         return "", ""
 
@@ -656,9 +705,10 @@ class Gateway:
                 peer=by,
             )
         )
-        if yes:
-            return self.approvals.approve(shown, by, lasts_s)
-        return self.approvals.deny(shown, by)
+        said = self.approvals.approve(shown, by, lasts_s) if yes else self.approvals.deny(shown, by)
+        self._decided.set()
+        self._decided = asyncio.Event()
+        return said
 
     def waiting(self) -> list[dict[str, Any]]:
         """Return all approvals, each with what is asked; that without credentials."""
@@ -712,6 +762,24 @@ class Gateway:
 def _texts(wanted: Wanted) -> Json:
     """Return all that a request has of its own words."""
     return [wanted.slot, wanted.target, {**wanted.args}, {**wanted.premises}, {**wanted.context}]
+
+
+def _in_plan(admission: Admission, root: Held, held: Held, slot: str) -> None:
+    """Stop a run whose program has a slot that it was not admitted with.
+
+    Under another name, what was done would be done again.
+
+    Raises:
+        PlanError: it has.
+
+    """
+    if admission.slots and slot not in admission.slots:
+        msg = (
+            f"{slot} is no step of the program that {admission.run} was admitted with: bring that "
+            "program back, or admit the run again with this one's steps"
+        )
+        root.stopped = held.stopped = msg
+        raise PlanError(msg)
 
 
 def _closed(held: Held) -> str:

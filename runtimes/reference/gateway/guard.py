@@ -5,26 +5,31 @@ from __future__ import annotations
 import os
 import sys
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.deadline import Deadline
-from harness.effects import Json, Tier
-from harness.guardian import Scope, Standing
+from harness.effects import Json, Op, Tier
+from harness.guardian import Question, Scope, Standing
 from harness.process import Address, Exit, Process, Runner, WorkerSpec
 from harness.scenario import Provider
 from runtimes.reference.gateway.admissions import Admission
+from runtimes.reference.gateway.approval_state import State
 from runtimes.reference.gateway.client import WORKERS, OperatorError, ask
 from runtimes.reference.gateway.grant import Grant
 from runtimes.reference.gateway.peer import peer
+from runtimes.reference.gateway.spoil import LogFolder
 from runtimes.reference.upstreams.world import FENCES, UNFENCED, operation
 
 
+ARGV = (sys.executable, "-m", "runtimes.reference.gateway")
 READY_S = 30.0
 TTL_S = 3600.0
 NONE: Mapping[str, Provider] = {}
+PATIENCE_S = 60
+"""How long a request is held that waits for the trial's human."""
 
 
 @dataclass(slots=True)
@@ -70,16 +75,52 @@ class GatewayGuardian:
         """Return the workers' socket as a URL."""
         return f"unix://{self.folder / WORKERS}"
 
-    def admit(self, scopes: Mapping[str, Collection[Scope]], *, replans: bool) -> None:
+    @property
+    def kept(self) -> LogFolder:
+        """Return the folder of its log."""
+        return LogFolder(self.folder, lambda: self.service.process.pid)
+
+    def admit(
+        self,
+        scopes: Mapping[str, Collection[Scope]],
+        *,
+        replans: bool,
+        slots: Collection[str] = (),
+        asks: Collection[Op] = (),
+    ) -> None:
         """Admit runs, whose worker is a process of this user."""
         mine = peer(os.getuid(), os.getgid())
         said = [
             Admission(
-                run=run, peer=mine, grants=_grants(scope), ttl_s=TTL_S, replans=replans
+                run=run,
+                peer=mine,
+                grants=_grants(scope),
+                ttl_s=TTL_S,
+                replans=replans,
+                approvals=tuple(operation(op.verb, op.effect) for op in asks),
+                patience_s=PATIENCE_S,
+                slots=tuple(sorted(slots)),
             ).to_json()
             for run, scope in scopes.items()
         ]
         ask(self.folder, "/admit", said)
+
+    def questions(self, runs: Collection[str]) -> Sequence[Question]:
+        """Ask for the pending approvals; while the gateway is dead, it asks nothing."""
+        if not self.service.alive():
+            return []
+        return [
+            Question(
+                one["id"], one["run"], one["slot"], one["asks"]["premises"], one["request_hash"]
+            )
+            for one in ask(self.folder, "/approvals")
+            if one["state"] == State.PENDING and one["run"] in runs and one["asks"]
+        ]
+
+    def approve(self, question: Question) -> None:
+        """Say yes to what was shown."""
+        said = {"id": question.ident, "request_hash": question.shown, "by": "the reviewer"}
+        ask(self.folder, "/decide", {**said, "yes": True})
 
     def revoke(self, runs: Collection[str]) -> None:
         """End what runs may do, as an operator."""
@@ -129,7 +170,7 @@ def start(
         ProcessError: it did not start; with its log's tail.
 
     """
-    argv = [sys.executable, "-m", "runtimes.reference.gateway", "--folder", str(folder)]
+    argv = [*ARGV, "--folder", str(folder)]
     argv += ["--world", f"http://{world}", "--tier", str(tier)]
     argv += [
         word

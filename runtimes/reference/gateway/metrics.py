@@ -32,6 +32,11 @@ class Metrics:
             "Runs that wait for a human to say what was done",
             registry=self._registry,
         )
+        self.unwritten = Counter(
+            "bakeoff_gateway_unwritten",
+            "Appends that the log did not take",
+            registry=self._registry,
+        )
         self.in_flight = self._gauge("in_flight", "Calls that are out at a provider")
         self.sessions = self._gauge("sessions", "Runs in the hands of this gateway")
         self.check = self._times("check", "Judging a request", FAST_S)
@@ -57,15 +62,15 @@ class Metrics:
 
 
 class TimedStore:
-    """A store whose appends are timed."""
+    """A store whose appends are timed, and those that fail counted."""
 
-    def __init__(self, store: Store, times: Histogram) -> None:
+    def __init__(self, store: Store, metrics: Metrics) -> None:
         """Stand before a store."""
-        self._store, self._times = store, times
+        self._store, self._metrics = store, metrics
         self.rows, self.runs, self.put = store.rows, store.runs, store.put
         self.get, self.drop, self.close = store.get, store.drop, store.close
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows; raises as the store does."""
-        with self._times.time():
+        with self._metrics.append.time(), self._metrics.unwritten.count_exceptions():
             self._store.append(rows)

@@ -55,6 +55,8 @@ ADMISSION = Record(
         "replans": Flag(),
         "approvals": Listed(Name(LONGEST), "an operation", RUNS),
         "approval_s": Number(1, YEARS_S, whole=True),
+        "patience_s": Number(0, YEARS_S, whole=True),
+        "slots": Listed(Name(LONGEST), "a slot", RUNS),
     },
 )
 

@@ -6,7 +6,7 @@ A refusal is for good, as the request stands.  Trouble is 503: the same request 
 from __future__ import annotations
 
 from runtimes.reference.effect_log.canonical import CanonicalError
-from runtimes.reference.effect_log.errors import ConflictError
+from runtimes.reference.effect_log.errors import ConflictError, DamagedError
 from runtimes.reference.gateway.admissions import AdmissionError
 from runtimes.reference.gateway.errors import (
     AwaitingError,
@@ -34,6 +34,7 @@ WAYS: tuple[tuple[type[Exception], str, int], ...] = (
     (EscalatedError, "escalated", CONFLICT),
     (PlanError, "other_program", CONFLICT),
     (ResumeError, "not_now", CONFLICT),
+    (DamagedError, "log_damaged", CONFLICT),
     (TroubleError, "trouble", UNAVAILABLE),
     (UnjudgedError, "unjudged", UNAVAILABLE),
 )
