@@ -131,8 +131,8 @@ def test_a_guard_that_guards_nothing_is_seen(tmp_path, monkeypatch):
     real = guarding("gateway")
 
     @contextmanager
-    def start(runner, folder, world, tier):
-        with real(runner, folder, world, tier) as guardian:
+    def start(runner, folder, world, tier, *more):
+        with real(runner, folder, world, tier, *more) as guardian:
             yield Open(guardian, world)
 
     monkeypatch.setattr(sweeping, "guarding", lambda _: start)
