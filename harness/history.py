@@ -75,11 +75,13 @@ ANEW = re.compile(r"@\d+\Z")
 
 
 def step_of(event: Event) -> str:
-    """Return the step that an event is of, as the program calls it.
+    """Return the step that an event is of, as the program calls it."""
+    return step_name(str(event.data["step"]))
 
-    What a later plan asks for anew is written as ``NAME@2``, after the plan.
-    """
-    return ANEW.sub("", str(event.data["step"]))
+
+def step_name(text: str) -> str:
+    """Return a step's name in its program: a later plan asks for it anew as ``NAME@2``."""
+    return ANEW.sub("", text)
 
 
 class History(Sequence[Event]):

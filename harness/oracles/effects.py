@@ -102,11 +102,11 @@ def unapproved(events: Sequence[Event], expectation: Expectation) -> Finding:
             words.append(event)
         if event.kind != "apply":
             continue
-        step, op = event.data["step"], Op(event.data["op"], Effect(event.data["effect"]))
+        step, op = step_of(event), Op(event.data["op"], Effect(event.data["effect"]))
         if op not in expectation.asks:
             continue
         rests = {premise["path"]: premise["etag"] for premise in event.data["premises"]}
-        mine = [word for word in words if (word.run, word.data["step"]) == (event.run, step)]
+        mine = [word for word in words if (word.run, step_of(word)) == (event.run, step)]
         good = [
             word
             for word in mine

@@ -10,6 +10,7 @@ from harness.doubt import Intent
 from harness.effects import Guard, Json
 from harness.faults import Happening
 from harness.guardian import Scope
+from harness.history import step_name
 from harness.program import (
     play,
 )
@@ -142,7 +143,7 @@ class Run:
                 self.drifted(call.step, [premise["path"] for premise in call.premises])
                 return
             self.world.reply(call, reply)
-            self.sealed[call.step] = cleaned(reply)
+            self.sealed[step_name(call.step)] = cleaned(reply)
 
     def drifted(self, step: str, paths: Sequence[str]) -> None:
         """Have the gateway plan anew, for who can; refuse what follows, for who cannot."""

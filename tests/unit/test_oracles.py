@@ -144,6 +144,12 @@ def paid(seq: int = 1, **versions: Json) -> Line:
     return kind, run, {**data, "premises": rests}
 
 
+def anew(line: Line) -> Line:
+    """Return the same, as a later plan writes it."""
+    kind, run, data = line
+    return kind, run, {**data, "step": f"{data['step']}@2"}
+
+
 PAID = [call("pay", 1), apply("pay", 1), reply("pay", 1)]
 GROUPED = replace(EXPECTED, groups={"pay": "pay", "ship": "pay"})
 FAMILY = replace(EXPECTED, children=("r.child",))
@@ -193,6 +199,8 @@ CASES: list[Case] = [
     ("unapproved", VIOLATED, [word(price="v1"), paid(price="v2")], ASKED, (0, 1), "pay was done with a word on another state"),
     ("unapproved", OK, [word(price="v1"), word(price="v2"), paid(price="v2")], ASKED, (), ""),
     ("unapproved", OK, [word(), paid(price="v2"), word(), paid(2)], ASKED, (), ""),
+    ("unapproved", VIOLATED, [word(), paid(), anew(paid(2))], ASKED, (2,), "pay was done with no word that was not used"),
+    ("unapproved", OK, [word(), anew(paid())], ASKED, (), ""),
     ("unapproved", OK, [write("bank", effect="idempotent")], ASKED, (), ""),
     ("unapproved", NONE, [paid()], EXPECTED, (), ""),
     # unlogged_effect
