@@ -34,7 +34,7 @@ from runtimes.reference.effect_log.records import Decision
 from runtimes.reference.resume.clock import Clock
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.recovery import take_over
-from runtimes.reference.resume.session import Given, Session, Wanted
+from runtimes.reference.resume.session import Given, Session, Wanted, side_by_side
 from runtimes.reference.upstreams.base import Upstream
 from runtimes.reference.upstreams.refusal import Refusal
 
@@ -72,12 +72,8 @@ class SessionOps:
         await asyncio.sleep(max(0.0, until_s - time.time()))
 
     async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
-        """Do commands side by side; one that waits for a human stops none of the others."""
-        answers = await asyncio.gather(*map(one, commands), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return answers
+        """Do commands side by side."""
+        return await side_by_side(commands, one)
 
     async def now(self, name: str) -> float:
         """Read the clock once."""

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.effects import Guard, Json, Tier, idempotency_key
+from harness.history import step_name
 from harness.policy import Policy as Asked
 from harness.program import Command, FailedError, One, ProgramError, Step
 from harness.runtime import Envelope, Start
 from harness.scenario import Program, Scenario
 from harness.worker import RefusedError, WorldClient, WorldError
-from harness.world.cell import resources
 from runtimes.embedded import store
 from runtimes.embedded.engine import Engine
 from runtimes.embedded.ops import SPENT, EmbeddedOps, EscalatedError, Policy, ReplanError
@@ -38,14 +38,15 @@ from runtimes.reference.effect_log.log import EffectLog
 from runtimes.reference.resume import errors
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.resume.recovery import take_over
-from runtimes.reference.resume.session import Given, Session, Wanted
+from runtimes.reference.resume.session import Session, side_by_side
+from runtimes.reference.resume.words import answer_of, wanted_of
 from runtimes.reference.upstreams.base import (
     LostError,
     UnknownOperationError,
     UnreachableError,
     UpstreamError,
 )
-from runtimes.reference.upstreams.world import PERFORM, Post, WorldUpstream, operation
+from runtimes.reference.upstreams.world import PERFORM, Post, WorldUpstream
 
 
 PAUSE_S = 0.1
@@ -166,18 +167,12 @@ class ReferenceOps(EmbeddedOps):
     async def once(self, command: Step) -> dict[str, Json]:
         """Have the session do a step; what is lost is settled before it is tried again."""
         session, name = self.engine.sessions[self.envelope.run], command.name
-        wanted = Wanted(
-            slot=name,
-            op=operation(command.op.verb, command.op.effect),
-            target=resources(command.op.verb, command.args)[0],
-            args=command.args,
-            premises={premise.path: premise.etag for premise in command.premises},
-            context={"slept_s": command.slept_s},
-        )
+        premises = {premise.path: premise.etag for premise in command.premises}
+        wanted = wanted_of(name, command.op, command.args, premises, slept_s=command.slept_s)
         with telling():
             while not self.spent(name):
                 try:
-                    return _reply(await session.perform(wanted))
+                    return answer_of(await session.perform(wanted))
                 except errors.DriftError as drift:
                     await session.replan(drift)
                     raise ReplanError(str(drift)) from drift
@@ -201,18 +196,8 @@ class ReferenceOps(EmbeddedOps):
             await asyncio.sleep(PAUSE_S)
 
     async def gather(self, commands: Sequence[Command], one: One) -> list[Any]:
-        """Do commands side by side; one that waits for a human stops none of the others."""
-        answers = await asyncio.gather(*map(one, commands), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return answers
-
-
-def _reply(given: Given) -> dict[str, Json]:
-    if given.settled or not isinstance(given.response, dict):
-        return {"status": "ok", "value": None, "etag": ""}
-    return given.response
+        """Do commands side by side."""
+        return await side_by_side(commands, one)
 
 
 def _post(world: WorldClient, envelope: Envelope, limit_s: float | None) -> Post:
@@ -230,16 +215,10 @@ def _post(world: WorldClient, envelope: Envelope, limit_s: float | None) -> Post
         if step:
             if reply["status"] == "hang":
                 await asyncio.Event().wait()
-            world.executed(envelope, _named(str(body["step"])))
+            world.executed(envelope, step_name(str(body["step"])))
         return reply
 
     return post
-
-
-def _named(slot: str) -> str:
-    """Return a step as its program calls it, under whatever plan."""
-    name, _, plan = slot.rpartition("@")
-    return name if name and plan.isdigit() else slot
 
 
 def effects(path: Path) -> Path:

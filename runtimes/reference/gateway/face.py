@@ -30,7 +30,7 @@ from runtimes.reference.gateway.routes import AT_WORKERS, PROBLEM
 from runtimes.reference.gateway.said import ERRORS, UNAVAILABLE, reason, status
 from runtimes.reference.gateway.strict import BadRequestError
 from runtimes.reference.resume.errors import DriftError, EscalatedError, PlanError
-from runtimes.reference.resume.session import Given
+from runtimes.reference.resume.words import answer_of
 from runtimes.reference.upstreams.base import UpstreamError
 from runtimes.reference.upstreams.world import HungError
 
@@ -39,8 +39,6 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 UNTOLD: tuple[type[Exception], ...] = (*ERRORS, UpstreamError, EffectLogError)
 """What can be wrong where there is no effect of which anything is known."""
 BEARER = "bearer "
-SETTLED: dict[str, Json] = {"status": "ok", "value": None, "etag": ""}
-"""What a worker is given of an effect that was found to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class WorkerFace:
         gateway, run = self.gateway, asked.call.run
         await gateway.announce(peer, run, asked.call)
         given = await gateway.perform(peer, asked.wanted(), run, token=token, targets=asked.targets)
-        return _reply(given)
+        return answer_of(given)
 
     async def _at(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
         try:
@@ -158,7 +156,3 @@ def _held(
         return await handle(request, await said(request, body) if body else None)
 
     return handler
-
-
-def _reply(given: Given) -> dict[str, Json]:
-    return SETTLED if given.settled or not isinstance(given.response, dict) else given.response

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.effects import Effect, Json
+from harness.effects import Effect, Json, Op
 from harness.world.cell import NEEDS, Call, resources
 from runtimes.reference.gateway.fields import (
     MOST,
@@ -30,7 +30,7 @@ from runtimes.reference.gateway.fields import (
 )
 from runtimes.reference.gateway.strict import BadRequestError, read
 from runtimes.reference.resume.session import Wanted
-from runtimes.reference.upstreams.world import operation
+from runtimes.reference.resume.words import wanted_of
 
 
 RUN = Name(255)
@@ -122,13 +122,14 @@ class Request:
     def wanted(self) -> Wanted:
         """Return what is asked for, without which attempt it is."""
         call = self.call
-        return Wanted(
-            slot=call.step,
-            op=operation(call.op, call.effect),
-            target=self.targets[0],
-            args=call.args,
-            premises={premise["path"]: premise["etag"] for premise in call.premises},
-            context={"incarnation": call.incarnation, "seq": call.seq, "slept_s": call.slept_s},
+        return wanted_of(
+            call.step,
+            Op(call.op, call.effect),
+            call.args,
+            {premise["path"]: premise["etag"] for premise in call.premises},
+            incarnation=call.incarnation,
+            seq=call.seq,
+            slept_s=call.slept_s,
         )
 
 
