@@ -219,9 +219,17 @@ class Stands:
                 except RuntimeUnavailableError as error:
                     self._real[reference] = error
                 except LoadError as error:
+                    if not _uninstalled(error):
+                        raise
                     msg = f"{error}; run: pip install 'bakeoff[gateway]'"
                     self._real[reference] = RuntimeUnavailableError(msg)
             found = self._real[reference]
         if isinstance(found, RuntimeUnavailableError):
             raise found
         return found
+
+
+def _uninstalled(error: LoadError) -> bool:
+    """Say whether a whole package is missing; a module of one that is there is misspelt."""
+    cause = error.__cause__
+    return isinstance(cause, ModuleNotFoundError) and "." not in (cause.name or ".")

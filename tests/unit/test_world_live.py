@@ -16,6 +16,7 @@ import pytest
 
 from harness.effects import Effect, Json, Tier
 from harness.history import History
+from harness.load import LoadError
 from harness.loop import Loop
 from harness.runtime import RuntimeUnavailableError
 from harness.scenario import Added, Case, Program, Provider, Scenario
@@ -278,6 +279,23 @@ def test_who_is_not_installed_is_not_here() -> None:
         Loop() as loop,
         Stands(loop, lambda: nullcontext(object())) as found,  # type: ignore[arg-type]
         pytest.raises(RuntimeUnavailableError, match=r"pip install 'bakeoff\[gateway\]'"),
+    ):
+        found.need(Case(scenario=scenario, ref="", tier=Tier.O))
+
+
+@pytest.mark.parametrize("reference", ["harness.world.nowhere:START", "harness.world.live:NOTHING"])
+def test_who_is_misspelt_is_an_error(reference: str) -> None:
+    """What is not there by that name is no server that could be installed."""
+    scenario = Scenario(
+        name="s",
+        programs=case("").scenario.programs,
+        world={},
+        providers={"x": Provider(live=reference)},
+    )
+    with (
+        Loop() as loop,
+        Stands(loop, lambda: nullcontext(object())) as found,  # type: ignore[arg-type]
+        pytest.raises(LoadError, match=r"nowhere|NOTHING"),
     ):
         found.need(Case(scenario=scenario, ref="", tier=Tier.O))
 
