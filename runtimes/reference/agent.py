@@ -34,7 +34,8 @@ from runtimes.reference.effect_log.records import Decision
 from runtimes.reference.resume.clock import Clock
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.recovery import take_over
-from runtimes.reference.resume.session import Given, Session, Wanted, side_by_side
+from runtimes.reference.resume.session import Given, Session, Wanted
+from runtimes.reference.resume.words import side_by_side
 from runtimes.reference.upstreams.base import Upstream
 from runtimes.reference.upstreams.refusal import Refusal
 

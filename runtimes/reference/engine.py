@@ -38,8 +38,8 @@ from runtimes.reference.effect_log.log import EffectLog
 from runtimes.reference.resume import errors
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.resume.recovery import take_over
-from runtimes.reference.resume.session import Session, side_by_side
-from runtimes.reference.resume.words import answer_of, wanted_of
+from runtimes.reference.resume.session import Session
+from runtimes.reference.resume.words import answer_of, side_by_side, wanted_of
 from runtimes.reference.upstreams.base import (
     LostError,
     UnknownOperationError,

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 from uuid import uuid4
 
 from harness.effects import Effect, Json, Tier
-from harness.program import Command, One
 from runtimes.reference.effect_log.canonical import digest, hashed
 from runtimes.reference.effect_log.errors import ConflictError
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
@@ -88,15 +86,6 @@ class Given:
     """What a read saw, so that a later write can rest on it."""
     logged: bool = field(default=False, compare=False)
     """The log had it before it was asked for."""
-
-
-async def side_by_side(commands: Sequence[Command], one: One) -> list[Any]:
-    """Do commands at once; one that waits for a human stops none of the others."""
-    answers = await asyncio.gather(*map(one, commands), return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return answers
 
 
 def names(facts: Facts, slot: str) -> list[tuple[int, str]]:

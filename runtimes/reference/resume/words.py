@@ -1,13 +1,17 @@
-"""What is asked of the harness's world and what it answers, in the words of a session.
+"""What a program asks of the world and what it is answered, in the words of a session.
 
 The gateway hears it from a worker, the reference's own column from its program: it is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from harness.effects import Json, Op
+from harness.program import Command, One
 from harness.world.cell import resources
 from runtimes.reference.resume.session import Given, Wanted
 from runtimes.reference.upstreams.world import operation
@@ -35,3 +39,12 @@ def answer_of(given: Given) -> dict[str, Json]:
     """Return what a program is told."""
     said = given.response
     return {**SETTLED} if given.settled or not isinstance(said, dict) else said
+
+
+async def side_by_side(commands: Sequence[Command], one: One) -> list[Any]:
+    """Do commands at once; one that waits for a human stops none of the others."""
+    answers = await asyncio.gather(*map(one, commands), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
