@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.effects import Guard
 from harness.summary import Cell
 from reports.sheet import Sheet
 from reports.words import count, listed
@@ -12,6 +13,7 @@ from reports.words import count, listed
 
 CONTROL = "control"
 NAMED = 4
+GUARDED = {Guard.KEYS: "with idempotency keys", Guard.GATEWAY: "behind the gateway"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +34,22 @@ def _repeats(cells: Sequence[Cell]) -> str:
     names = _whom(tested)
     if not names:
         return "only controls were run"
-    bare = _whom([c for c in tested if c.oracles.get("duplicate_effect") and c.guard == "none"])
-    guarded = _whom([c for c in tested if c.oracles.get("duplicate_effect") and c.guard != "none"])
     when = "a worker dies" if {c.fault for c in tested} == {"kill(worker)"} else "a fault comes"
-    never = [name for name in names if name not in {*bare, *guarded}]
-    if not bare and not guarded:
+    repeats = _whom(fallen := [c for c in tested if c.oracles.get("duplicate_effect")])
+    never = [name for name in names if name not in repeats]
+    if not repeats:
         verb = "repeats" if len(names) == 1 else "all repeat"
         text = f"{listed(names)} {verb} no irreversible effect when {when}"
     else:
-        repeats = list(dict.fromkeys([*bare, *guarded]))
         verb = "repeats" if len(repeats) == 1 else "repeat"
         text = (
             f"{len(repeats)} of {count(len(names), 'runtime')} {verb} irreversible effects "
             f"when {when} ({listed(repeats)})"
         )
-        keyed = [cell for cell in tested if cell.guard != "none"]
-        if bare and keyed:
-            guard = "with idempotency keys" if {c.guard for c in keyed} == {"keys"} else "guarded"
-            who = listed(guarded) if guarded else "none"
-            text += f"; {guard} {who} {'do' if len(guarded) > 1 else 'does'}"
+        for guard, words in GUARDED.items():
+            if guard in {c.guard for c in tested} and Guard.NONE in {c.guard for c in fallen}:
+                who = _whom([c for c in fallen if c.guard == guard])
+                text += f"; {words} {listed(who or ['none'])} {'do' if len(who) > 1 else 'does'}"
     text += _others(tested)
     for name in never:
         mixed = len(never) < len(names)

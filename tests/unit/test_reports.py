@@ -381,6 +381,16 @@ def test_the_headline_has_the_numbers(tmp_path):
     assert ["clean"] == [control.key for control in headline.controls(read)]
 
 
+def test_the_headline_tells_guards_apart(tmp_path):
+    """Keys that a provider forgets say nothing of the gateway."""
+    rows = [violated(), violated(guard="keys"), row(guard="gateway")]
+    read = sheet.read(store(tmp_path, rows))
+    assert headline.headline(read).text.endswith(
+        "1 of 1 runtime repeats irreversible effects when a worker dies (acme); "
+        "with idempotency keys acme does; behind the gateway none does."
+    )
+
+
 def test_the_headline_names_known_failures(tmp_path):
     """They are no verdict as predicted, though they fail no sweep."""
     place = {name: row()[name] for name in ("runtime", "case", "guard", "fault")}
