@@ -47,8 +47,11 @@ def _repeats(cells: Sequence[Cell]) -> str:
             f"when {when} ({listed(repeats)})"
         )
         for guard, words in GUARDED.items():
-            if guard in {c.guard for c in tested} and Guard.NONE in {c.guard for c in fallen}:
-                who = _whom([c for c in fallen if c.guard == guard])
+            own = [c for c in tested if c.guard == guard]
+            who = _whom([c for c in own if c in fallen])
+            if own and not any(c.oracles for c in own):
+                text += f"; {words} nothing is violated"
+            elif own and Guard.NONE in {c.guard for c in fallen}:
                 text += f"; {words} {listed(who or ['none'])} {'do' if len(who) > 1 else 'does'}"
     text += _others(tested)
     for name in never:

@@ -387,7 +387,7 @@ def test_the_headline_tells_guards_apart(tmp_path):
     read = sheet.read(store(tmp_path, rows))
     assert headline.headline(read).text.endswith(
         "1 of 1 runtime repeats irreversible effects when a worker dies (acme); "
-        "with idempotency keys acme does; behind the gateway none does."
+        "with idempotency keys acme does; behind the gateway nothing is violated."
     )
 
 
