@@ -34,14 +34,9 @@ from runtimes.reference.effect_log.records import Decision
 from runtimes.reference.resume.clock import Clock
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.recovery import take_over
-from runtimes.reference.resume.session import Given, Session, Wanted
-from runtimes.reference.resume.words import side_by_side
+from runtimes.reference.resume.session import Session
+from runtimes.reference.resume.words import asked_of, side_by_side, told_of
 from runtimes.reference.upstreams.base import Upstream
-from runtimes.reference.upstreams.refusal import Refusal
-
-
-WORLDS = {"status", "value", "etag"}
-"""What the harness's world answers with, which speaks to programs itself."""
 
 
 @dataclass(slots=True)
@@ -54,15 +49,10 @@ class SessionOps:
 
     async def step(self, command: Step) -> dict[str, Json]:
         """Ask the session: it answers from the log, or does it once."""
-        wanted = Wanted(
-            slot=command.name,
-            op=command.op.verb,
-            target=str(command.args.get("path") or command.op.verb),
-            args={name: value for name, value in command.args.items() if name != "path"},
-            premises={premise.path: premise.etag for premise in command.premises},
-        )
+        premises = {premise.path: premise.etag for premise in command.premises}
+        wanted = asked_of(command.name, command.op.verb, command.args, premises)
         given = await self.session.perform(wanted)
-        reply = _reply(given)
+        reply = told_of(given)
         logged: dict[str, Json] = {"status": f"{reply['status']}, from the log"}
         self.told(command.name, logged if given.logged else reply)
         return reply
@@ -105,19 +95,6 @@ class SessionOps:
 
     async def at(self, phase: str, name: str) -> None:
         """Report to nobody: no harness watches."""
-
-
-def _reply(given: Given) -> dict[str, Json]:
-    """Return what a program is told: what a provider answered is its ``value``, whatever it is."""
-    said = given.response
-    if not isinstance(said, dict):
-        return {"status": "ok", "value": said, "etag": given.version}
-    if said.keys() >= WORLDS:
-        return said
-    why = said.get("refused")
-    status = "ok" if why is None else "throttled" if why == Refusal.THROTTLED else "rejected"
-    value = said["value"] if said.keys() == {"value", "version"} else said
-    return {"status": status, "value": value, "etag": given.version}
 
 
 def _refuse(command: Command) -> NoReturn:

@@ -20,6 +20,7 @@ from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.face import WorkerFace
 from runtimes.reference.gateway.operators import OperatorFace
 from runtimes.reference.gateway.peer import peer
+from runtimes.reference.gateway.request import WORLD
 from runtimes.reference.gateway.server import serve
 from support.desk import Desk, Rig, admission, rig
 
@@ -69,7 +70,7 @@ def served(folder: Path, desk: Desk | None = None, **more: Any) -> Iterator[Serv
         place = loop.run(_enter(made))
         stack.callback(lambda: loop.run(_leave(made)))
         for name, app in (
-            (WORKERS, WorkerFace(place.gateway).app()),
+            (WORKERS, WorkerFace(place.gateway, WORLD).app()),
             (OPERATORS, OperatorFace(place.gateway, folder / "keys").app()),
         ):
             runner: web.AppRunner = loop.run(serve(app, folder / name, 5.0))

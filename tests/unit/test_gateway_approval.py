@@ -451,7 +451,7 @@ def test_killed_between_approval_and_use(tmp_path: Path, when: str, other: bool)
 def test_the_subject_of_a_request() -> None:
     """It is bound to what the request is and rests on, not to which attempt it is."""
     body = {
-        "cell": "c",
+        "cell": "r",
         "run": "r",
         "step": "pay",
         "op": "append",
@@ -461,7 +461,7 @@ def test_the_subject_of_a_request() -> None:
     }
 
     def subject(said: dict[str, Any], plan_epoch: int = 0, fork: str = "") -> Subject:
-        return Subject.of("r", parse(json.dumps(said).encode()).wanted(), plan_epoch, fork)
+        return Subject.of("r", parse(json.dumps(said).encode()).wanted, plan_epoch, fork)
 
     one = subject(body | {"seq": 1}, 2, "left")
     assert one == subject(body | {"seq": 2}, 2, "left")

@@ -26,6 +26,7 @@ from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.face import PROBLEM, WorkerFace
 from runtimes.reference.gateway.grant import Grant
 from runtimes.reference.gateway.peer import NOBODY
+from runtimes.reference.gateway.request import WORLD
 from runtimes.reference.gateway.strict import LARGEST
 from runtimes.reference.gateway.token import attenuate
 
@@ -372,7 +373,7 @@ def test_who_comes_by_another_way_is_nobody(tmp_path: Path) -> None:
     """On a TCP socket no kernel says who asks, and nobody acts for no run."""
 
     async def story(found: Served) -> web.AppRunner:
-        runner = web.AppRunner(WorkerFace(found.place.gateway).app(), access_log=None)
+        runner = web.AppRunner(WorkerFace(found.place.gateway, WORLD).app(), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner

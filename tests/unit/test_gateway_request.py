@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from harness.effects import Effect, Guard, Op
+from harness.effects import Effect, Guard, Op, Tier
 from harness.program import Premise, Step
 from harness.runtime import Envelope
 from harness.worker import WorldClient
 from harness.world.cell import NEEDS, Call
-from runtimes.reference.gateway.request import PREMISES, parse
+from runtimes.reference.gateway.request import PREMISES, Request, parse
 from runtimes.reference.gateway.strict import DEEPEST, LARGEST, BadRequestError
+from runtimes.reference.upstreams.base import Order
+from runtimes.reference.upstreams.world import WorldUpstream
 
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,7 +35,7 @@ JSON = st.recursive(
     max_leaves=10,
 )
 BODY: dict[str, Any] = {
-    "cell": "c",
+    "cell": "r",
     "run": "r",
     "step": "book",
     "op": "set",
@@ -44,7 +47,7 @@ BODY: dict[str, Any] = {
     "incarnation": "0",
     "seq": 3,
 }
-ENVELOPE = Envelope(trial="t", pool="p", cell="c", run="r", guard=Guard.KEYS)
+ENVELOPE = Envelope(trial="t", pool="p", cell="r", run="r", guard=Guard.KEYS)
 STEP = Step(
     name="book",
     op=Op("set", Effect.HYBRID),
@@ -78,7 +81,32 @@ def calls(draw: st.DrawFn) -> Call:
 
 def body(**changed: Any) -> bytes:
     """Return a good body with some fields changed; one that is ``...`` is left out."""
-    return json.dumps({k: v for k, v in (BODY | changed).items() if v is not ...}).encode()
+    cell = str(changed.get("run", "r")).partition(".")[0]
+    said = BODY | {"cell": cell} | changed
+    return json.dumps({k: v for k, v in said.items() if v is not ...}).encode()
+
+
+def sent_on(request: Request) -> dict[str, Any]:
+    """Return what a request is at the world."""
+    bodies: list[Any] = []
+
+    async def post(_: str, body: Any) -> dict[str, Any]:
+        bodies.append(json.loads(json.dumps(body)))
+        return {"status": "ok"}
+
+    wanted = request.wanted
+    order = Order(
+        run=request.run,
+        slot=wanted.slot,
+        op=wanted.op,
+        target=wanted.target,
+        args=wanted.args,
+        premises=wanted.premises,
+        context=wanted.context,
+    )
+    world = WorldUpstream(post, request.run.partition(".")[0], Tier.O, "gateway")
+    asyncio.run(world.call(order))
+    return dict(bodies[0])
 
 
 def refused(content: bytes, media: str = "application/json") -> BadRequestError:
@@ -117,25 +145,26 @@ def test_a_worker_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(call())
     [(media, content)] = bodies
     request = parse(content, media)
-    assert ("c", "r", "book", "set") == (
-        request.cell,
-        request.call.run,
-        request.call.step,
-        request.call.op,
-    )
-    assert (STEP.args, 1.5) == (request.call.args, request.call.slept_s)
+    wanted = request.wanted
+    assert ("r", "book", "set.hybrid") == (request.run, wanted.slot, wanted.op)
+    assert (STEP.args, 1.5) == (wanted.args, wanted.context["slept_s"])
 
 
 @PATIENT
-@given(calls(), NAME)
-def test_what_the_world_accepts(call: Call, cell: str) -> None:
+@given(calls())
+def test_what_the_world_accepts(call: Call) -> None:
     """A call as any worker writes it is read as the world reads it, and goes on as it came."""
-    request = parse(json.dumps({**call.to_json(), "run": call.run, "cell": cell}).encode())
-    assert (cell, call) == (request.cell, request.call)
-    onward = json.loads(json.dumps(request.to_json()))
-    assert cell == onward.pop("cell")
-    assert json.loads(json.dumps(call.to_json())) == Call.from_json(onward).to_json()
-    assert len(request.wanted().request_hash) == len(request.wanted().premise_hash) == 64
+    assume(not call.run.startswith("."))
+    said = {**call.to_json(), "run": call.run, "cell": call.run.partition(".")[0]}
+    request = parse(json.dumps(said).encode())
+    onward = sent_on(request)
+    assert said["cell"] == onward.pop("cell")
+    assert 0 == onward.pop("epoch")
+    expected = Call.from_json({**onward, "key": call.key})
+    premises = {each["path"]: each["etag"] for each in call.premises}
+    assert premises == {each["path"]: each["etag"] for each in expected.premises}
+    assert replace(call, premises=()) == replace(expected, premises=())
+    assert len(request.wanted.request_hash) == len(request.wanted.premise_hash) == 64
 
 
 @PATIENT
@@ -167,8 +196,8 @@ def test_any_fields(changed: dict[str, Any]) -> None:
     content = body(**changed)
     assert status(content) in {200, 400, 422}
     if status(content) == 200:
-        request = parse(content)
-        assert Call.from_json({k: v for k, v in request.to_json().items() if k != "cell"})
+        onward = sent_on(parse(content))
+        assert Call.from_json({k: v for k, v in onward.items() if k not in {"cell", "epoch"}})
 
 
 def text(good: str, bad: str) -> tuple[bytes, bytes]:
@@ -334,9 +363,10 @@ def test_no_secret_in_a_message(content: bytes) -> None:
 @given(calls())
 def test_another_attempt_is_the_same_request(call: Call) -> None:
     """The hash is that of the effect: not of the time, the process or the count of the call."""
-    whole = {**call.to_json(), "run": call.run, "cell": "c"}
+    assume(not call.run.startswith("."))
+    whole = {**call.to_json(), "run": call.run, "cell": call.run.partition(".")[0]}
     again = whole | {"slept_s": 7.5, "incarnation": "other", "seq": 12345}
-    one, other = (parse(json.dumps(each).encode()).wanted() for each in (whole, again))
+    one, other = (parse(json.dumps(each).encode()).wanted for each in (whole, again))
     assert one.request_hash == other.request_hash
     assert one.premise_hash == other.premise_hash
 
@@ -351,10 +381,10 @@ def test_another_attempt_is_the_same_request(call: Call) -> None:
 )
 def test_another_request_has_another_hash(changed: dict[str, Any]) -> None:
     """Each field of the effect counts; the premises have a hash of their own too."""
-    one, other = parse(body()).wanted(), parse(body(**changed)).wanted()
+    one, other = parse(body()).wanted, parse(body(**changed)).wanted
     assert one.request_hash != other.request_hash
     assert one.premise_hash == other.premise_hash
-    moved = parse(body(premises=[{"path": "order", "etag": "v2"}])).wanted()
+    moved = parse(body(premises=[{"path": "order", "etag": "v2"}])).wanted
     assert one.fingerprint == moved.fingerprint
     assert one.request_hash != moved.request_hash
     assert one.premise_hash != moved.premise_hash
@@ -363,4 +393,4 @@ def test_another_request_has_another_hash(changed: dict[str, Any]) -> None:
 def test_a_whole_float_is_its_number() -> None:
     """A worker that has no whole numbers makes the same request as one that has."""
     one, other = (body(args={"path": "p", "value": value}) for value in (2, 2.0))
-    assert parse(one).wanted().request_hash == parse(other).wanted().request_hash
+    assert parse(one).wanted.request_hash == parse(other).wanted.request_hash

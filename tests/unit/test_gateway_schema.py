@@ -43,8 +43,8 @@ from runtimes.reference.gateway.client import OPERATORS, WORKERS, ask
 from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.fields import PRINTABLE
 from runtimes.reference.gateway.openapi import openapi
-from runtimes.reference.gateway.request import parse
-from runtimes.reference.gateway.routes import AT_OPERATORS, AT_WORKERS, PROBLEM
+from runtimes.reference.gateway.request import PROVIDERS, WORLD, parse
+from runtimes.reference.gateway.routes import AT_OPERATORS, FACES, PROBLEM, at_workers
 from runtimes.reference.gateway.strict import BadRequestError
 
 
@@ -66,6 +66,7 @@ GROWTH = 64 << 20
 """What the process may grow by, in bytes, whatever it is asked."""
 ECHO = "echo"
 """A step whose answer has the credential in it."""
+AT_WORKERS = at_workers(WORLD)
 MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 schemathesis.openapi.format(PRINTABLE, st.text().filter(str.isprintable))
 
@@ -142,7 +143,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def operation(face: str, path: str) -> Any:
     """Return what may be done at a path."""
     method = next(r.method for r in (*AT_WORKERS, *AT_OPERATORS) if r.path == path)
-    return schemathesis.openapi.from_dict(openapi(face))[path][method]
+    return schemathesis.openapi.from_dict(openapi(face, WORLD))[path][method]
 
 
 @cache
@@ -287,15 +288,22 @@ def test_the_description_is_what_is_done(changed: dict[str, Any], without: set[s
     assert fits("/perform", body) == (not why or "at args" in why)
 
 
-@pytest.mark.parametrize("face", ["workers", "operators"])
-def test_the_command_prints_the_description(face: str) -> None:
+@pytest.mark.parametrize("world", [False, True])
+@pytest.mark.parametrize("face", [*FACES])
+def test_the_command_prints_the_description(face: str, world: bool) -> None:
     """As a document of OpenAPI, which has all routes of that socket and no other."""
-    printed = CliRunner().invoke(commands, ["schema", face])
+    printed = CliRunner().invoke(commands, ["schema", face, *["--world"] * world])
     assert 0 == printed.exit_code
     document = json.loads(printed.output)
     schemathesis.openapi.from_dict(document).validate()
-    routes = AT_WORKERS if face == "workers" else AT_OPERATORS
+    routes = FACES[face](WORLD if world else PROVIDERS)
     assert {route.path for route in routes} == {*document["paths"]}
+    bodies = {route.path: route.body.schema for route in routes if route.body}
+    assert bodies == {
+        path: said["post"]["requestBody"]["content"]["application/json"]["schema"]
+        for path, said in document["paths"].items()
+        if "post" in said
+    }
 
 
 # Operators ----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``bakeoff gateway``: what an operator says to a gateway that runs."""
+"""``bakeoff gateway``: a gateway before your providers, and what an operator says to one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TextIO
 
 import click
 
-from runtimes.reference.gateway.client import DAY_S, OperatorError, ask
+from harness.load import LoadError
+from runtimes.reference.gateway.client import DAY_S, OPERATORS, WORKERS, OperatorError, ask
 
 
 REFUSED = 1
@@ -22,6 +23,7 @@ FOLDER = click.option(
     "--gateway",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
     required=True,
     help="The folder of the gateway: its sockets are there.",
 )
@@ -44,11 +46,57 @@ def _told(command: Callable[ParamsT, None]) -> Callable[ParamsT, None]:
 
 @click.group()
 def gateway() -> None:
-    """Say what runs may do, and end it, at a gateway that runs.
+    """Stand between workers and providers; say what runs may do, and end it.
 
     Exit code 1 where the gateway refuses, or nobody answers. What its sockets take and answer:
     `bakeoff gateway schema workers`, `bakeoff gateway schema operators`.
     """
+
+
+@gateway.command()
+@click.argument("reference", metavar="PROVIDERS.py[:NAME]")
+@FOLDER
+def serve(reference: str, folder: Path) -> None:
+    """Serve before the providers of a file: what its `upstream()` returns.
+
+    The file names the connectors (PostgreSQL, DNS, mail, git, HTTP) and reads their credentials,
+    from wherever you keep them; nobody else needs them from then on.  Workers use
+    FOLDER/workers.sock, you FOLDER/operators.sock.  A credential that nothing needs may stand in
+    BAKEOFF_CANARY: seen on its way out, it ends what the run may do.
+
+    It serves until Ctrl-C or SIGTERM, and finishes what is out by then.
+    """
+    # What the gateway itself needs is heavy, and no other command needs it.
+    from runtimes.reference.gateway.providers import serve as served  # noqa: PLC0415
+
+    def ready() -> None:
+        for socket in (WORKERS, OPERATORS):
+            click.echo(folder / socket)
+        click.echo("serving until Ctrl-C")
+
+    try:
+        served(reference, folder, ready)
+    except LoadError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@gateway.command()
+@click.argument("file", type=click.File())
+@FOLDER
+@_told
+def admit(file: TextIO, folder: Path) -> None:
+    """Let runs act, from their next call on: a FILE of JSON, or - for what is piped.
+
+    It is a list; each says which run, which peer acts for it (uid:USER:GROUP), for how many
+    seconds, and its grants.  `bakeoff gateway schema operators` has all fields.
+    """
+    try:
+        said = json.load(file)
+    except ValueError as error:
+        msg = f"expected {file.name} to be JSON: {error}"
+        raise click.UsageError(msg) from error
+    done = ask(folder, "/admit", said)
+    click.echo(f"{done['admitted']} admitted")
 
 
 @gateway.command()
@@ -151,12 +199,13 @@ def metrics(folder: Path) -> None:
 
 @gateway.command()
 @click.argument("face", type=click.Choice(["workers", "operators"]))
-def schema(face: str) -> None:
+@click.option("--world", is_flag=True, help="Of a gateway before the harness's world.")
+def schema(face: str, *, world: bool) -> None:
     """Print what may be asked on FACE.sock, and what is answered, as OpenAPI 3.1.
 
     It is made of the table that the gateway serves by; no gateway has to run.
     """
-    # What the gateway itself needs is heavy, and no other command needs it.
-    from runtimes.reference.gateway.openapi import openapi  # noqa: PLC0415
+    from runtimes.reference.gateway.openapi import openapi  # noqa: PLC0415 - as above
+    from runtimes.reference.gateway.request import PROVIDERS, WORLD  # noqa: PLC0415
 
-    click.echo(json.dumps(openapi(face), indent=1))
+    click.echo(json.dumps(openapi(face, WORLD if world else PROVIDERS), indent=1))

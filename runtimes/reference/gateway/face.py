@@ -1,4 +1,4 @@
-"""What workers see of a gateway: the world's own protocol, on a Unix socket.
+"""What workers see of a gateway, on a Unix socket: the protocol of what is behind it.
 
 To a worker a refusal is an answer (``rejected``), because that is what its program branches on;
 what the same request may be sent for again is 503, and its engine tries again.  Who accepts
@@ -10,9 +10,10 @@ been given one sends it as ``Authorization: Bearer``; without one, that of the r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from aiohttp import web
@@ -21,16 +22,15 @@ from harness.effects import Json
 from runtimes.reference.effect_log.errors import DamagedError, EffectLogError
 from runtimes.reference.gateway.admissions import AdmissionError
 from runtimes.reference.gateway.errors import Known, Reason, RefusedError, TroubleError
-from runtimes.reference.gateway.fields import Kind, refuse
+from runtimes.reference.gateway.fields import Kind
 from runtimes.reference.gateway.gateway import Gateway
 from runtimes.reference.gateway.incoming import BYTES, said
 from runtimes.reference.gateway.peer import peer_of
-from runtimes.reference.gateway.request import Request, request_of
-from runtimes.reference.gateway.routes import AT_WORKERS, PROBLEM
+from runtimes.reference.gateway.request import Codec, Request
+from runtimes.reference.gateway.routes import PROBLEM, Route, at_workers
 from runtimes.reference.gateway.said import ERRORS, UNAVAILABLE, reason, status
 from runtimes.reference.gateway.strict import BadRequestError
 from runtimes.reference.resume.errors import DriftError, EscalatedError, PlanError
-from runtimes.reference.resume.words import answer_of
 from runtimes.reference.upstreams.base import UpstreamError
 from runtimes.reference.upstreams.world import HungError
 
@@ -41,11 +41,17 @@ UNTOLD: tuple[type[Exception], ...] = (*ERRORS, UpstreamError, EffectLogError)
 BEARER = "bearer "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkerFace:
     """The routes of workers."""
 
     gateway: Gateway
+    codec: Codec
+
+    @cached_property
+    def routes(self) -> Sequence[Route]:
+        """Return what may be asked."""
+        return at_workers(self.codec)
 
     def app(self) -> web.Application:
         """Return the routes."""
@@ -54,7 +60,7 @@ class WorkerFace:
         app.add_routes(
             [
                 web.route(route.method, route.path, _held(route.body, handlers[route.path]))
-                for route in AT_WORKERS
+                for route in self.routes
             ]
         )
         return app
@@ -67,17 +73,15 @@ class WorkerFace:
         except BadRequestError as error:
             return self._problem(error, Known.NOT_DONE)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
-            paths = ", ".join(f"{route.method} {route.path}" for route in AT_WORKERS)
+            paths = ", ".join(f"{route.method} {route.path}" for route in self.routes)
             why = f"expected one of {paths}, seen something else; correct it"
             answer = self._problem(BadRequestError(error.status, why), Known.NOT_DONE)
             answer.headers.update({k: v for k, v in error.headers.items() if k == "Allow"})
             return answer
 
     async def _perform(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
-        asked = request_of(body)
-        peer, run = peer_of(request), asked.call.run
-        if asked.cell != run.partition(".")[0]:
-            refuse("expected the cell of the run, seen another; leave the cell to the gateway")
+        asked = self.codec.request(body)
+        peer, run = peer_of(request), asked.run
         try:
             return web.json_response(await self._carry_out(peer, asked, _token(request)))
         except HungError:
@@ -89,10 +93,10 @@ class WorkerFace:
             return self._clean({"status": self._word(run, error), "value": str(error)})
 
     async def _carry_out(self, peer: str, asked: Request, token: str) -> dict[str, Json]:
-        gateway, run = self.gateway, asked.call.run
-        await gateway.announce(peer, run, asked.call)
-        given = await gateway.perform(peer, asked.wanted(), run, token=token, targets=asked.targets)
-        return answer_of(given)
+        gateway, run, wanted = self.gateway, asked.run, asked.wanted
+        await gateway.announce(peer, run, wanted)
+        given = await gateway.perform(peer, wanted, run, token=token, targets=asked.targets)
+        return self.codec.answer(given)
 
     async def _at(self, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401 - JSON
         try:
@@ -125,10 +129,10 @@ class WorkerFace:
         if isinstance(error, TroubleError):
             return error.known
         try:
-            self.gateway.admitted(peer, asked.call.run)
+            self.gateway.admitted(peer, asked.run)
         except (AdmissionError, RefusedError):
             return None
-        return self.gateway.known(asked.call.run, asked.call.step)
+        return self.gateway.known(asked.run, asked.wanted.slot)
 
     def _problem(self, error: Exception, known: Known | None) -> web.Response:
         code = status(error)

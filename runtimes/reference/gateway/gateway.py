@@ -22,7 +22,6 @@ from typing import Any
 from opentelemetry import trace
 
 from harness.effects import Json
-from harness.world.cell import Call
 from runtimes.reference.effect_log.anchor import Anchor
 from runtimes.reference.effect_log.errors import (
     ConflictError,
@@ -262,24 +261,24 @@ class Gateway:
             finally:
                 PASS.reset(mine)
 
-    async def announce(self, peer: str, run: str, call: Call) -> None:
+    async def announce(self, peer: str, run: str, wanted: Wanted) -> None:
         """Have the history of the harness's world say that a worker has asked.
 
         Raises:
             TroubleError: it cannot be told; nothing was done.
 
         """
-        if self.redactor.leaks([call.step, call.incarnation]):
+        attempt = {name: wanted.context.get(name) for name in ("incarnation", "seq")}
+        if self.redactor.leaks([wanted.slot, {**attempt}]):
             return  # ``perform`` refuses it
         with (
             suppress(AdmissionError, RefusedError, DamagedError),
-            self._failing(call.step, run),
+            self._failing(wanted.slot, run),
         ):
             self.admitted(peer, run)
             world = (await self.hold(run)).world
             if isinstance(world, WorldUpstream):
-                context: dict[str, Json] = {"incarnation": call.incarnation, "seq": call.seq}
-                await world.asked(run, context, call.step)
+                await world.asked(run, attempt, wanted.slot)
 
     async def report(self, peer: str, run: str, body: Mapping[str, Json]) -> None:
         """Tell the harness's world what a worker reports of its phases; it may be held there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runtimes.reference.gateway.fields import Kind
+from runtimes.reference.gateway.request import PROVIDERS, Codec
 from runtimes.reference.gateway.routes import FACES, JSON, TEXTS, Answer
 
 
@@ -12,8 +13,8 @@ VERSION = 1
 """Of what is told here; it changes when a request of before is refused."""
 
 
-def openapi(face: str) -> dict[str, Any]:
-    """Return the OpenAPI document of a face."""
+def openapi(face: str, codec: Codec = PROVIDERS) -> dict[str, Any]:
+    """Return the OpenAPI document of a face, to which workers speak in these words."""
     paths = {
         route.path: {
             route.method.lower(): {
@@ -23,7 +24,7 @@ def openapi(face: str) -> dict[str, Any]:
                 "responses": {str(code): _said(one) for code, one in route.answers.items()},
             }
         }
-        for route in FACES[face]
+        for route in FACES[face](codec)
     }
     return {
         "openapi": "3.1.0",

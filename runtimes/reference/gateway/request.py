@@ -1,7 +1,9 @@
-"""What comes in: the world's own protocol, held to the letter.
+"""What comes in, held to the letter: a step of a run, and what it asks for.
 
-Any worker that speaks to the world speaks to the gateway unchanged.  But what the world takes
-on trust is refused here: each request becomes a record, and a hash that somebody approves.
+What stands behind the gateway says how that is written, and how it is answered: a codec.  Before
+the harness's world it is the world's own protocol, so that any worker which speaks to that speaks
+to the gateway unchanged.  But what the world takes on trust is refused here: each request becomes
+a record, and a hash that somebody approves.
 
 Numbers in ``args`` are whole, because the log's canonical text has no others: ``2.0`` is read as
 ``2``, ``2.5`` is refused (a float has many texts, and one request must have one hash).  ``slept_s``
@@ -11,8 +13,8 @@ is a measurement and no part of the hash, so it is any number from zero on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from harness.effects import Effect, Json, Op
 from harness.world.cell import NEEDS, Call, resources
@@ -28,9 +30,10 @@ from runtimes.reference.gateway.fields import (
     refuse,
     whole,
 )
+from runtimes.reference.gateway.grant import LONGEST
 from runtimes.reference.gateway.strict import BadRequestError, read
-from runtimes.reference.resume.session import Wanted
-from runtimes.reference.resume.words import wanted_of
+from runtimes.reference.resume.session import Given, Wanted
+from runtimes.reference.resume.words import answer_of, asked_of, told_of, wanted_of
 
 
 RUN = Name(255)
@@ -47,30 +50,89 @@ MEDIA = ("application/json", "application/json;charset=utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of an operation: any that its verb does not need too."""
+    """The arguments of an operation: any beside those that it needs."""
+
+    needed: Mapping[str, Kind] = field(default_factory=dict)
 
     def check(self, what: str, value: Json) -> None:
-        """Hold a value to being an object."""
+        """Hold a value to being an object with what is needed."""
         if not isinstance(value, dict):
             refuse(f"expected {what} to be an object, seen {kind(value)}; name the arguments")
+        for name, inner in self.needed.items():
+            if name not in value:
+                refuse(f"expected {what} to have {name}, seen none; add it")
+            inner.check(f"{name} of {what}", value[name])
 
     @property
     def schema(self) -> dict[str, Json]:
         """Return what it is; its numbers are whole, at any depth."""
-        return {"type": "object"}
+        needed: dict[str, Json] = {name: inner.schema for name, inner in self.needed.items()}
+        return {"type": "object", "properties": needed, "required": [*needed]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A step that a worker asks for; ``targets`` is all that it acts on."""
+
+    run: str
+    wanted: Wanted
+    targets: tuple[str, ...]
+
+
+class Codec(Protocol):
+    """How a step is asked for, and how it is answered."""
+
+    @property
+    def body(self) -> Kind:
+        """Return what the body of ``/perform`` is held to."""
+        ...
+
+    def request(self, data: Mapping[str, Any]) -> Request:
+        """Return the request of a body that is held to that.
+
+        Raises:
+            BadRequestError: its arguments have no canonical text; nothing was done.
+
+        """
+        ...
+
+    def answer(self, given: Given) -> dict[str, Json]:
+        """Return what the worker is told."""
+        ...
+
+
+STEP: Mapping[str, Kind] = dict.fromkeys(("run", "step", "op"), RUN)
+MORE: Mapping[str, Kind] = {"premises": Listed(PREMISE, "a premise", PREMISES), **ATTEMPT}
+
+
+class OfProviders:
+    """Steps whose operations a connector knows: so no class is sent, and the path is the target."""
+
+    body: Kind = Record({**STEP, "args": Arguments({"path": Name(LONGEST)})}, MORE)
+
+    def request(self, data: Mapping[str, Any]) -> Request:
+        """Return the request of a body; the process and its count are context, and no part of it.
+
+        Raises:
+            BadRequestError: its arguments have no canonical text; nothing was done.
+
+        """
+        attempt = {name: data[name] for name in ATTEMPT if name in data}
+        args: Any = whole("args", data["args"])
+        wanted = asked_of(data["step"], data["op"], args, _premises(data), **attempt)
+        return Request(run=data["run"], wanted=wanted, targets=(wanted.target,))
+
+    def answer(self, given: Given) -> dict[str, Json]:
+        """Return what the worker is told."""
+        return told_of(given)
 
 
 FIELDS = Record(
-    needed={
-        **dict.fromkeys(("cell", "run", "step", "op"), RUN),
-        "effect": Word(tuple(Effect)),
-        "args": Arguments(),
-    },
+    needed={"cell": RUN, **STEP, "effect": Word(tuple(Effect)), "args": Arguments()},
     more={
         "key": Name(511, empty=True),  # run and step, with a stroke between them
-        "premises": Listed(PREMISE, "a premise", PREMISES),
         "slept_s": Number(),
-        **ATTEMPT,
+        **MORE,
     },
 )
 
@@ -100,37 +162,43 @@ class Performed:
         return {**FIELDS.schema, "allOf": needs}
 
 
-PERFORMED = Performed()
+class OfWorld:
+    """Steps in the protocol of the harness's world."""
 
+    body: Kind = Performed()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A call of the world, and the cell that it is for."""
+    def request(self, data: Mapping[str, Any]) -> Request:
+        """Return the request of a body, whose cell is that of its run.
 
-    cell: str
-    call: Call
+        Raises:
+            BadRequestError: another cell, or arguments that have no canonical text.
 
-    def to_json(self) -> dict[str, Json]:
-        """Return the body as the world takes it."""
-        return {**self.call.to_json(), "run": self.call.run, "cell": self.cell}
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Return all that it acts on, what it is known by first."""
-        return resources(self.call.op, self.call.args)
-
-    def wanted(self) -> Wanted:
-        """Return what is asked for, without which attempt it is."""
-        call = self.call
-        return wanted_of(
+        """
+        if data["cell"] != data["run"].partition(".")[0]:
+            refuse("expected the cell of the run, seen another; leave the cell to the gateway")
+        said = {name: value for name, value in data.items() if name != "cell"}
+        call = Call.from_json({**said, "args": whole("args", said["args"]), "premises": []})
+        wanted = wanted_of(
             call.step,
             Op(call.op, call.effect),
             call.args,
-            {premise["path"]: premise["etag"] for premise in call.premises},
+            _premises(data),
             incarnation=call.incarnation,
             seq=call.seq,
             slept_s=call.slept_s,
         )
+        return Request(run=call.run, wanted=wanted, targets=resources(call.op, call.args))
+
+    def answer(self, given: Given) -> dict[str, Json]:
+        """Return what the worker is told."""
+        return answer_of(given)
+
+
+WORLD, PROVIDERS = OfWorld(), OfProviders()
+
+
+def _premises(data: Mapping[str, Any]) -> dict[str, str]:
+    return {premise["path"]: premise["etag"] for premise in data.get("premises", ())}
 
 
 def taken(content: bytes, media: str, body: Kind) -> Any:  # noqa: ANN401 - JSON
@@ -147,24 +215,11 @@ def taken(content: bytes, media: str, body: Kind) -> Any:  # noqa: ANN401 - JSON
     return data
 
 
-def parse(content: bytes, media: str = MEDIA[0]) -> Request:
+def parse(content: bytes, media: str = MEDIA[0], codec: Codec = WORLD) -> Request:
     """Return the request of a body.
 
     Raises:
-        BadRequestError: it is not what the world's protocol has; nothing was done.
+        BadRequestError: it is not what the protocol has; nothing was done.
 
     """
-    return request_of(taken(content, media, PERFORMED))
-
-
-def request_of(data: Mapping[str, Any]) -> Request:
-    """Return the request of a body that is held to its fields.
-
-    Raises:
-        BadRequestError: its arguments have no canonical text; nothing was done.
-
-    """
-    said = {name: value for name, value in data.items() if name != "cell"}
-    call = Call.from_json({**said, "args": whole("args", said["args"]), "premises": []})
-    premises = tuple(said.get("premises", ()))
-    return Request(cell=data["cell"], call=replace(call, premises=premises))
+    return codec.request(taken(content, media, codec.body))

@@ -5,7 +5,7 @@ A face takes its routes from here, and holds each body to the kind that stands h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from runtimes.reference.gateway.fields import (
     Record,
 )
 from runtimes.reference.gateway.grant import INT64, LONGEST, MOST
-from runtimes.reference.gateway.request import ATTEMPT, PERFORMED, RUN
+from runtimes.reference.gateway.request import ATTEMPT, RUN, Codec
 from runtimes.reference.gateway.said import BAD_REQUEST, WAYS
 from runtimes.reference.gateway.token import LONGEST as LONGEST_TOKEN
 
@@ -152,47 +152,54 @@ OTHERWISE = Answer(
     PROBLEM,
 )
 
-AT_WORKERS: tuple[Route, ...] = (
-    Route(
-        path="/perform",
-        what="Do a step of a run, once. Refusals are 200 `rejected` without Accept of a problem.",
-        body=PERFORMED,
-        answers={
-            200: Answer("The provider's reply, or a refusal.", REPLY),
-            **BAD,
-            403: NOT_ALLOWED,
-            409: NOT_NOW,
-            422: OTHERWISE,
-            503: TROUBLE,
-        },
-    ),
-    Route(
-        path="/at",
-        what="Report a phase of a run.",
-        body=Record({"run": RUN, "phase": RUN, "step": Name(empty=True), **ATTEMPT}, {"cell": RUN}),
-        answers={
-            200: Answer("It was passed on.", _object()),
-            **BAD,
-            403: NOT_ALLOWED,
-            409: NOT_NOW,
-            422: NO_FIELDS,
-            503: TROUBLE,
-        },
-    ),
-    Route(
-        path="/token",
-        what="Give a peer the token of its run, to be narrowed for a child.",
-        body=Record({"run": RUN}),
-        answers={
-            200: Answer("The token.", _object(token=TEXTS)),
-            **BAD,
-            403: NOT_ALLOWED,
-            409: NOT_NOW,
-            422: OTHERWISE,
-            503: TROUBLE,
-        },
-    ),
-)
+
+PHASE = Record({"run": RUN, "phase": RUN, "step": Name(empty=True), **ATTEMPT}, {"cell": RUN})
+
+
+def at_workers(codec: Codec) -> tuple[Route, ...]:
+    """Return what workers may ask of a gateway that is spoken to in these words."""
+    return (
+        Route(
+            path="/perform",
+            what="Do a step, once. A refusal is 200 `rejected` without Accept of a problem.",
+            body=codec.body,
+            answers={
+                200: Answer("The provider's reply, or a refusal.", REPLY),
+                **BAD,
+                403: NOT_ALLOWED,
+                409: NOT_NOW,
+                422: OTHERWISE,
+                503: TROUBLE,
+            },
+        ),
+        Route(
+            path="/at",
+            what="Report a phase of a run.",
+            body=PHASE,
+            answers={
+                200: Answer("It was passed on.", _object()),
+                **BAD,
+                403: NOT_ALLOWED,
+                409: NOT_NOW,
+                422: NO_FIELDS,
+                503: TROUBLE,
+            },
+        ),
+        Route(
+            path="/token",
+            what="Give a peer the token of its run, to be narrowed for a child.",
+            body=Record({"run": RUN}),
+            answers={
+                200: Answer("The token.", _object(token=TEXTS)),
+                **BAD,
+                403: NOT_ALLOWED,
+                409: NOT_NOW,
+                422: OTHERWISE,
+                503: TROUBLE,
+            },
+        ),
+    )
+
 
 SAID = {code: Answer(f"No request: {why}.", media=TEXT) for code, why in WHY.items()} | {
     422: Answer("Refused: its fields, or what they ask.", media=TEXT),
@@ -279,4 +286,7 @@ AT_OPERATORS: tuple[Route, ...] = (
         answers={200: Answer("The figures.", media=TEXT)},
     ),
 )
-FACES: Mapping[str, tuple[Route, ...]] = {"workers": AT_WORKERS, "operators": AT_OPERATORS}
+FACES: Mapping[str, Callable[[Codec], tuple[Route, ...]]] = {
+    "workers": at_workers,
+    "operators": lambda _: AT_OPERATORS,
+}

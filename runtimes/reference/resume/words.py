@@ -1,6 +1,8 @@
-"""What a program asks of the world and what it is answered, in the words of a session.
+"""What a program asks and what it is answered, in the words of a session.
 
-The gateway hears it from a worker, the reference's own column from its program: it is the same.
+The gateway hears it from a worker, the reference's own runtimes from their program: it is the same.
+Two worlds have words of their own: the harness's (``wanted_of``, ``answer_of``), and providers
+(``asked_of``, ``told_of``), of whose operations a connector knows the class.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from harness.effects import Json, Op
 from harness.program import Command, One
 from harness.world.cell import resources
 from runtimes.reference.resume.session import Given, Wanted
+from runtimes.reference.upstreams.refusal import Refusal
 from runtimes.reference.upstreams.world import operation
 
 
 SETTLED: Mapping[str, Json] = {"status": "ok", "value": None, "etag": ""}
 """What is answered of an effect that was found to be done."""
+WORLDS = {"status", "value", "etag"}
+"""What the harness's world answers with, which speaks to programs itself."""
 
 
 def wanted_of(
@@ -39,6 +44,33 @@ def answer_of(given: Given) -> dict[str, Json]:
     """Return what a program is told."""
     said = given.response
     return {**SETTLED} if given.settled or not isinstance(said, dict) else said
+
+
+def asked_of(
+    step: str, op: str, args: Mapping[str, Json], premises: Mapping[str, str], **context: Json
+) -> Wanted:
+    """Return what a step asks of a provider: the path is its target, all else its arguments."""
+    return Wanted(
+        slot=step,
+        op=op,
+        target=str(args.get("path") or op),
+        args={name: value for name, value in args.items() if name != "path"},
+        premises=premises,
+        context=context,
+    )
+
+
+def told_of(given: Given) -> dict[str, Json]:
+    """Return what a program is told: what a provider answered is its ``value``, whatever it is."""
+    said = given.response
+    if not isinstance(said, dict):
+        return {"status": "ok", "value": said, "etag": given.version}
+    if said.keys() >= WORLDS:
+        return said
+    why = said.get("refused")
+    status = "ok" if why is None else "throttled" if why == Refusal.THROTTLED else "rejected"
+    value = said["value"] if said.keys() == {"value", "version"} else said
+    return {"status": status, "value": value, "etag": given.version}
 
 
 async def side_by_side(commands: Sequence[Command], one: One) -> list[Any]:

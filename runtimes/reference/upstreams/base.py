@@ -6,12 +6,16 @@ promises: that is the contract, and each upstream declares one for each of its o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.records import Outcome
+
+
+if TYPE_CHECKING:  # that module needs these words
+    from runtimes.reference.upstreams.credential import Credential
 
 
 class UpstreamError(Exception):
@@ -156,4 +160,12 @@ class Upstream(Protocol):
             UnreachableError: nobody answers.
 
         """
+        ...
+
+
+class Provider(Upstream, Protocol):
+    """A connector: an upstream that has its provider's credential itself."""
+
+    def credentials(self) -> Sequence[Credential]:
+        """Return what nobody else may see; each has a name of its own."""
         ...

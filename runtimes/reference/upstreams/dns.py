@@ -7,6 +7,8 @@ no part of the version; of the value they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dns.rcode import Rcode
 
 from harness.effects import Effect, Json, Tier
@@ -57,6 +59,10 @@ class Dns:
         """Serve ``zones``; the credential is a TSIG key, its secret in base64."""
         self._address, self._zones, self._credential = address, zones, credential
         self._primary = Primary(address, credential, algorithm)
+
+    def credentials(self) -> Sequence[Credential]:
+        """Return what it connects with."""
+        return (self._credential,)
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what is promised: compare-and-swap, and that nothing is late."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -62,10 +63,14 @@ class Git:
         if urlsplit(remote).password is not None:
             msg = f"the URL of {urlsplit(remote).hostname} has a password; give it apart"
             raise ValueError(msg)
-        self._remote, self._source = remote, source
+        self._remote, self._source, self._credential = remote, source, credential
         self._runner = Runner(folder, source, credential)
         self._scheme = urlsplit(remote).scheme or "file"
         self._made = asyncio.Lock()
+
+    def credentials(self) -> Sequence[Credential]:
+        """Return what it pushes with, if it needs anything."""
+        return (self._credential,) if self._credential else ()
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what is promised: compare-and-swap."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import httpx
@@ -62,6 +62,10 @@ class Http:
         self._wire = Wire(base, credential)
         self._routes, self._credential = dict(routes), credential
         self._deadline_s = deadline_s
+
+    def credentials(self) -> Sequence[Credential]:
+        """Return what it connects with."""
+        return (self._credential,)
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what the route declares."""

@@ -12,6 +12,7 @@ import re
 import smtplib
 import ssl
 
+from collections.abc import Sequence
 from contextlib import closing
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -54,6 +55,10 @@ class Mail:
         """Send as ``sender``; with ``tls``, nothing is said before STARTTLS."""
         self._address, self._sender = address, sender
         self._credential, self._tls = credential, tls
+
+    def credentials(self) -> Sequence[Credential]:
+        """Return what it connects with."""
+        return (self._credential,)
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what is promised: nothing."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from runtimes.reference.upstreams.base import (
     Answer,
     Contract,
     Order,
+    Provider,
     Seen,
     UnknownOperationError,
-    Upstream,
 )
+from runtimes.reference.upstreams.credential import Credential
 from runtimes.reference.upstreams.refusal import ahead, changed
 
 
@@ -28,9 +29,17 @@ class Router:
     Names have no slash, and resources come back as they were given.
     """
 
-    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+    def __init__(self, upstreams: Mapping[str, Provider]) -> None:
         """Serve ``upstreams`` by name."""
         self._upstreams = dict(upstreams)
+
+    def credentials(self) -> Sequence[Credential]:
+        """Return all of theirs, each with its provider's name before it."""
+        return [
+            replace(each, name=f"{name}/{each.name}")
+            for name, upstream in self._upstreams.items()
+            for each in upstream.credentials()
+        ]
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what the provider of a target promises, later by what is looked at before."""
@@ -80,7 +89,7 @@ class Router:
                 raise each
         return any(said)
 
-    def _found(self, target: str) -> tuple[str, Upstream, str]:
+    def _found(self, target: str) -> tuple[str, Provider, str]:
         name, _, rest = target.partition("/")
         upstream = self._upstreams.get(name)
         if upstream is None or not rest:
@@ -88,7 +97,7 @@ class Router:
             raise UnknownOperationError(msg)
         return name, upstream, rest
 
-    def _handed(self, order: Order) -> tuple[str, Upstream, Order]:
+    def _handed(self, order: Order) -> tuple[str, Provider, Order]:
         name, upstream, rest = self._found(order.target)
         premises = {
             at.partition("/")[2]: version for at, version in order.premises.items() if _is(name, at)

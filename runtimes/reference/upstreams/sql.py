@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
@@ -68,6 +68,10 @@ class Sql:
         self._door = Door(address, database, credential, tls=tls, work_s=_work_s(deadline_s))
         self._statements, self._rows = dict(statements), dict(rows)
         self._deadline_s = deadline_s
+
+    def credentials(self) -> Sequence[Credential]:
+        """Return what it connects with."""
+        return (self._credential,)
 
     def contract(self, op: str, target: str) -> Contract:
         """Return what is promised: a key for ever, versions where there are rows, a fence."""

@@ -1,0 +1,54 @@
+"""A gateway before real providers: those that a file of yours connects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from harness.load import load, resolve
+from runtimes.reference.gateway.process import Behind, alone, run, told
+from runtimes.reference.gateway.redact import Redactor
+from runtimes.reference.gateway.request import PROVIDERS
+from runtimes.reference.upstreams.base import Provider
+
+
+CANARY = "canary"
+
+
+def redactor(provider: Provider, canary: str) -> Redactor:
+    """Return what keeps a provider's credentials in, and knows a canary, if there is one.
+
+    Raises:
+        ClickException: one of them cannot be told from other text.
+
+    """
+    secrets = {each.name or "credential": each.secret for each in provider.credentials()}
+    try:
+        return Redactor(secrets | ({CANARY: canary} if canary else {}), {CANARY} if canary else ())
+    except ValueError as error:
+        msg = f"a credential of the providers cannot be kept in: {error}"
+        raise click.ClickException(msg) from error
+
+
+def serve(reference: str, folder: Path, ready: Callable[[], None]) -> None:
+    """Serve before what ``upstream()`` of a file returns, until the process is told to end.
+
+    Raises:
+        LoadError: the file cannot be imported, or has no such function.
+        ClickException: its folder, its log or a credential cannot be used.
+
+    """
+    named = reference if ":" in reference else f"{reference}:upstream"
+    connect = load(resolve("providers", named), "upstream")
+    canary = os.environ.pop("BAKEOFF_CANARY", "")
+    with alone(folder), told(folder):
+        provider: Provider = connect()
+        behind = Behind(
+            connect=lambda _: provider, codec=PROVIDERS, redactor=redactor(provider, canary)
+        )
+        asyncio.run(run(folder, behind, f"gateway-{os.getpid()}", ready))
