@@ -46,6 +46,17 @@ VARIES = (
     (re.compile(r"\s+"), " "),
 )
 WIDTH, HEIGHT = 80, 40
+POSTGRES = pytest.mark.skipif(
+    not (DEBIAN / "postgres").is_file() and shutil.which("postgres") is None,
+    reason="no PostgreSQL on this machine: apt-get install postgresql-15",
+)
+KNOT = pytest.mark.skipif(
+    not shutil.which("knotd") and not Path("/usr/sbin/knotd").is_file(),
+    reason="no Knot on this machine: apt-get install knot",
+)
+TEMPORAL = pytest.mark.skipif(
+    locate(engines()["temporal"]) is None, reason="run: bakeoff engines install temporal"
+)
 
 
 def same(text: str) -> str:
@@ -140,14 +151,8 @@ def walked(page: Path, home: Home) -> None:
 
 @pytest.mark.engine
 @pytest.mark.xdist_group("docs-resume")
-@pytest.mark.skipif(
-    not (DEBIAN / "postgres").is_file() and shutil.which("postgres") is None,
-    reason="no PostgreSQL on this machine: apt-get install postgresql-15",
-)
-@pytest.mark.skipif(
-    not shutil.which("knotd") and not Path("/usr/sbin/knotd").is_file(),
-    reason="no Knot on this machine: apt-get install knot",
-)
+@POSTGRES
+@KNOT
 def test_a_killed_migration_is_resumed(home: Home) -> None:
     """Nothing is done twice or lost, drift is not overwritten, and what mail hides is asked."""
     walked(ROOT / "docs" / "resume.md", home)
@@ -155,9 +160,17 @@ def test_a_killed_migration_is_resumed(home: Home) -> None:
 
 @pytest.mark.engine
 @pytest.mark.xdist_group("temporal")
-@pytest.mark.skipif(
-    locate(engines()["temporal"]) is None, reason="run: bakeoff engines install temporal"
-)
+@TEMPORAL
 def test_an_engine_is_put_behind_the_gateway(home: Home) -> None:
     """By one address: what was done twice is done once, and what was not granted is refused."""
     walked(ROOT / "docs" / "gateway.md", home)
+
+
+@pytest.mark.engine
+@pytest.mark.xdist_group("temporal")
+@TEMPORAL
+@POSTGRES
+@KNOT
+def test_the_gateway_stands_before_real_providers(home: Home) -> None:
+    """Worker and gateway die; rows, name and mail are as if neither had."""
+    walked(ROOT / "docs" / "providers.md", home)
