@@ -30,7 +30,7 @@ async def do(shop: str, step: str, op: str, args: dict[str, Any]) -> Any:
     """Have a step done; what the gateway cannot do now, Temporal asks for again."""
     asked = {"run": shop, "step": step, "op": op, "args": args}
     transport = httpx.AsyncHTTPTransport(uds=GATEWAY)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         answer = await http.post("/perform", json=asked, timeout=PATIENCE.total_seconds())
     answer.raise_for_status()
     if step == os.environ.get("DIE"):

@@ -97,7 +97,9 @@ def understood(words: list[str], *, whole: bool) -> None:
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
     for word in rest:
-        assert not word.startswith("-") or word in options, f"{words} has no option {word}"
+        assert word == "-" or not word.startswith("-") or word in options, (
+            f"{words} has no option {word}"
+        )
     for option, value in pairwise(rest):
         known = {"--fault": FAULTS, "--suite": suites()}.get(option)
         assert known is None or value in known, f"{value!r} is unknown to {option}"
