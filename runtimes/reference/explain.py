@@ -59,8 +59,9 @@ def authority(facts: Facts, now_ms: int) -> Iterator[Line]:
     holder = facts.holder or "nobody"
     later = "older ones can write no more, and a resume shuts this one out"
     yield Line("lease", "", f"epoch {facts.epoch} is held by {holder}; {later}")
-    used = {tried.intent.capability for tried in facts.effects.values()} - {""}
-    for capability in sorted(used):
+    every = dict.fromkeys(tried.intent.capability for tried in facts.effects.values())
+    used = [capability for capability in every if capability]
+    for capability in used:
         if capability in facts.revoked:
             yield Line("revoked", "", f"capability {capability[:SHORT]}")
         else:
