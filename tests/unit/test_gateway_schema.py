@@ -43,7 +43,7 @@ from runtimes.reference.gateway.client import OPERATORS, WORKERS, ask
 from runtimes.reference.gateway.commands import gateway as commands
 from runtimes.reference.gateway.fields import PRINTABLE
 from runtimes.reference.gateway.openapi import openapi
-from runtimes.reference.gateway.request import PROVIDERS, WORLD, parse
+from runtimes.reference.gateway.request import PROVIDERS, WORLD, Codec, parse
 from runtimes.reference.gateway.routes import AT_OPERATORS, FACES, PROBLEM, at_workers
 from runtimes.reference.gateway.strict import BadRequestError
 
@@ -244,10 +244,10 @@ def test_what_is_not_told_is_refused(path: str, live: Live) -> None:
     fuzz()
 
 
-def refused(body: Any) -> str:
+def refused(body: Any, codec: Codec = WORLD) -> str:
     """Return why a body is no request; empty where it is one."""
     try:
-        parse(json.dumps(body).encode())
+        parse(json.dumps(body).encode(), codec=codec)
     except BadRequestError as error:
         return str(error)
     return ""
@@ -260,6 +260,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=4,
 )
+ASKED = {"run", "step", "op", "args", "premises", "seq", "incarnation", "more"}
+"""What providers are asked with, and one field that they are not."""
 NEAR = st.fixed_dictionaries(
     {},
     optional={
@@ -286,6 +288,12 @@ def test_the_description_is_what_is_done(changed: dict[str, Any], without: set[s
     body = {k: v for k, v in (GOOD | changed).items() if k not in without}
     why = refused(body)
     assert fits("/perform", body) == (not why or "at args" in why)
+    why = refused(asked := {k: v for k, v in body.items() if k in ASKED}, PROVIDERS)
+    told = jsonschema_rs.validator_for(
+        PROVIDERS.body.schema, formats={PRINTABLE: str.isprintable}, validate_formats=True
+    )
+    assert told.is_valid(asked) == (not why or "at args" in why)
+    assert refused(asked | {"effect": "read"}, PROVIDERS)
 
 
 @pytest.mark.parametrize("world", [False, True])
