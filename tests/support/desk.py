@@ -211,5 +211,5 @@ def rig(
             **more,
         )
         if admissions:
-            gateway.admit(admissions, "operator")
+            gateway.rule.admit(admissions, "operator")
         yield Rig(gateway, desk, clock, folder)

@@ -215,7 +215,7 @@ def test_a_token_ends_with_its_time(tmp_path: Path) -> None:
         await place.ask()
         place.clock.pass_ms(60_000)
         assert "expired" == await refusal(place, pay("two"))
-        place.gateway.admit([admission(ttl_s=120.0)], "operator")
+        place.gateway.rule.admit([admission(ttl_s=120.0)], "operator")
         assert await place.ask(pay("two"))
 
     told(tmp_path, story)
@@ -243,10 +243,10 @@ def test_root_keys_are_rotated_and_retired(tmp_path: Path) -> None:
 
     async def story(place: Rig) -> None:
         old = await place.gateway.token(ME, "r")
-        place.gateway.rotate(tmp_path / "keys", "anna")
+        place.gateway.rule.rotate(tmp_path / "keys", "anna")
         assert await place.ask(pay("one"), token=old)
         assert old != await place.gateway.token(ME, "r")
-        place.gateway.retire(1, tmp_path / "keys", "anna")
+        place.gateway.rule.retire(1, tmp_path / "keys", "anna")
         assert "foreign_key" == await refusal(place, pay("two"), token=old)
         assert await place.ask(pay("two"))
 
@@ -261,19 +261,19 @@ def test_a_run_that_is_revoked_does_nothing_more(tmp_path: Path) -> None:
 
     async def first(place: Rig) -> None:
         await place.ask(pay("one"))
-        ended = await place.gateway.revoke("r", "anna", "it went wild")
+        ended = await place.gateway.rule.revoke("r", "anna", "it went wild")
         assert 1 == len(ended.capabilities)
         assert {} == ended.in_flight
         for run in ("r", "r.child", "r.one.two"):
             assert "not_admitted" == await refusal(place, pay("two"), run=run)
-        assert ("escalated", "it went wild") == place.gateway.status("r")
-        facts = place.gateway.held["r"].session.facts
+        assert ("escalated", "it went wild") == place.gateway.runs.status("r")
+        facts = place.gateway.runs.held["r"].session.facts
         assert {*ended.capabilities} <= facts.revoked
 
     async def second(place: Rig) -> None:
         assert "not_admitted" == await refusal(place, pay("two"))
         assert ["one"] == desk.ledger
-        place.gateway.admit([admission()], "operator")
+        place.gateway.rule.admit([admission()], "operator")
         assert await place.ask(pay("two"))
         assert ["one", "two"] == desk.ledger
 
@@ -287,8 +287,8 @@ def test_what_was_given_out_before_stays_revoked(tmp_path: Path) -> None:
 
     async def story(place: Rig) -> None:
         old = await place.gateway.token(ME, "r")
-        await place.gateway.revoke("r", "anna", "why not")
-        place.gateway.admit([admission()], "operator")
+        await place.gateway.rule.revoke("r", "anna", "why not")
+        place.gateway.rule.admit([admission()], "operator")
         assert "revoked" == await refusal(place, token=old)
         assert await place.ask()
 
@@ -299,8 +299,8 @@ def test_a_revocation_needs_nobody_at_the_provider(tmp_path: Path) -> None:
     """A run that is not held, whose provider may be gone, is ended all the same."""
 
     async def story(place: Rig) -> None:
-        assert () == (await place.gateway.revoke("r", "anna", "never")).capabilities
-        assert {} == place.gateway.held
+        assert () == (await place.gateway.rule.revoke("r", "anna", "never")).capabilities
+        assert {} == place.gateway.runs.held
         assert "not_admitted" == await refusal(place)
 
     told(tmp_path, story)
@@ -320,7 +320,7 @@ def test_calls_that_are_out_are_named_and_no_other_begins(tmp_path: Path) -> Non
         same = [asyncio.ensure_future(place.ask(pay("out-0"))) for _ in range(3)]
         later = [asyncio.ensure_future(place.ask(pay(f"late-{n}"))) for n in range(24)]
         await asyncio.sleep(0)
-        ended = await gateway.revoke("r", "anna", "stop")
+        ended = await gateway.rule.revoke("r", "anna", "stop")
         begun = {"out-0", "out-1", "out-2"}
         assert ["kid"] == ended.in_flight["r.child"]
         assert begun <= {*ended.in_flight["r"]}
@@ -342,17 +342,17 @@ def test_a_child_is_revoked_while_its_call_waits(tmp_path: Path) -> None:
     async def story(place: Rig) -> None:
         gateway = place.gateway
         await place.ask(pay("one"), run="r.child")
-        busy = gateway.held["r.child"].session.busy
+        busy = gateway.runs.held["r.child"].session.busy
         busy["two"] = first = asyncio.Event()
         waiting = asyncio.ensure_future(place.ask(pay("two"), run="r.child"))
         await asyncio.sleep(0)
-        assert {} == (await gateway.revoke("r.child", "anna", "enough")).in_flight
+        assert {} == (await gateway.rule.revoke("r.child", "anna", "enough")).in_flight
         del busy["two"]
         first.set()
         with pytest.raises(BarredError) as error:
             await waiting
         assert Reason.WITHDRAWN is error.value.reason
-        assert Known.NOT_DONE is gateway.known("r.child", "two")
+        assert Known.NOT_DONE is gateway.runs.known("r.child", "two")
         assert await place.ask(pay("two"))
         assert ["one", "two"] == place.desk.ledger
 
@@ -368,13 +368,13 @@ def test_no_attempt_after_a_revocation(tier: Tier, tmp_path: Path) -> None:
         desk.hold, desk.trouble = asyncio.Event(), ["lost before"]
         asked = asyncio.ensure_future(place.ask(pay()))
         await desk.came.acquire()
-        ended = await place.gateway.revoke("r", "anna", "stop")
+        ended = await place.gateway.rule.revoke("r", "anna", "stop")
         assert {"r": ["pay"]} == ended.in_flight
         desk.hold.set()
         with pytest.raises((BarredError, EscalatedError)):
             await asked
         assert [] == desk.ledger
-        assert Known.IN_DOUBT is place.gateway.known("r", "pay")
+        assert Known.IN_DOUBT is place.gateway.runs.known("r", "pay")
 
     told(tmp_path, story, desk=Desk(tier))
 
@@ -390,7 +390,7 @@ def test_a_token_that_is_revoked_ends_its_children_and_no_parent(tmp_path: Path)
         place.desk.hold = asyncio.Event()
         out = asyncio.ensure_future(place.ask(pay("out"), token=grandchild))
         await place.desk.came.acquire()
-        run, ended = await gateway.revoke_token(child, "anna", "lost")
+        run, ended = await gateway.rule.revoke_token(child, "anna", "lost")
         assert ("r", {"r": ["out"]}) == (run, ended.in_flight)
         place.desk.hold.set()
         assert await out
@@ -398,7 +398,7 @@ def test_a_token_that_is_revoked_ends_its_children_and_no_parent(tmp_path: Path)
             assert "revoked" == await refusal(place, pay("two"), token=token)
         assert await place.ask(pay("two"), token=own)
         assert await place.ask(pay("three"))
-        assert {*ended.capabilities} <= gateway.held["r"].session.facts.revoked
+        assert {*ended.capabilities} <= gateway.runs.held["r"].session.facts.revoked
 
     told(tmp_path, story)
 
@@ -408,7 +408,7 @@ def test_the_runs_own_token_is_revoked_until_the_next_epoch(tmp_path: Path) -> N
 
     async def first(place: Rig) -> None:
         own = await place.gateway.token(ME, "r")
-        await place.gateway.revoke_token(own, "anna", "lost")
+        await place.gateway.rule.revoke_token(own, "anna", "lost")
         assert "revoked" == await refusal(place)
 
     async def second(place: Rig) -> None:
@@ -430,21 +430,21 @@ def test_a_permit_ends_while_its_request_waits(tmp_path: Path) -> None:
             await desk.came.acquire()
             desk.trouble = []
             second = asyncio.ensure_future(place.ask(pay(f"t{number}"), token=token))
-            gateway.held["r"].session.busy[f"t{number}"] = busy = asyncio.Event()
+            gateway.runs.held["r"].session.busy[f"t{number}"] = busy = asyncio.Event()
             await asyncio.sleep(0)
             if end == "time":
                 place.clock.pass_ms(60_000)
             else:
                 gateway.keyring.rotate()
                 gateway.keyring.retire(gateway.keyring.ids[0])
-            del gateway.held["r"].session.busy[f"t{number}"]
+            del gateway.runs.held["r"].session.busy[f"t{number}"]
             busy.set()
             desk.hold.set()
             assert await first
             with pytest.raises(BarredError) as error:
                 await second
             assert {"time": Reason.EXPIRED, "key": Reason.RETIRED}[end] is error.value.reason
-            gateway.admit([admission(ttl_s=90.0 + number)], "operator")
+            gateway.rule.admit([admission(ttl_s=90.0 + number)], "operator")
             assert await place.ask(pay(f"t{number}"))
         assert ["s0", "t0", "s1", "t1"] == desk.ledger
 
@@ -459,8 +459,8 @@ ASKING = (admission(approvals=(PAY,)),)
 
 def decide(place: Rig, ident: str, *, yes: bool = True) -> State:
     """Say a human's word on what is listed."""
-    shown = next(one for one in place.gateway.waiting() if one["id"] == ident)
-    done = place.gateway.decide(ident, shown["request_hash"], "anna", 60, yes=yes)
+    shown = next(one for one in place.gateway.review.waiting() if one["id"] == ident)
+    done = place.gateway.review.decide(ident, shown["request_hash"], "anna", 60, yes=yes)
     return done.state
 
 
@@ -478,12 +478,12 @@ def test_what_a_human_allows_is_done_once(tmp_path: Path) -> None:
         ident = await awaited(place)
         assert ident == await awaited(place)
         assert [] == place.desk.ledger
-        assert {"value": 500} == place.gateway.waiting()[0]["asks"]["args"]
+        assert {"value": 500} == place.gateway.review.waiting()[0]["asks"]["args"]
         assert State.APPROVED is decide(place, ident)
         first = await place.ask()
         assert first == await place.ask()
         assert ["pay"] == place.desk.ledger
-        intent = place.gateway.held["r"].session.facts.effects["pay"].intent
+        intent = place.gateway.runs.held["r"].session.facts.effects["pay"].intent
         assert (Approval.HUMAN, "anna") == (intent.approval, intent.approved_by)
         assert intent.approved_hash == intent.request_hash == pay().request_hash
         assert intent.effect_id == place.gateway.approvals.all()[0].claim
@@ -496,7 +496,7 @@ def test_what_needs_no_human_is_not_asked(tmp_path: Path) -> None:
 
     async def story(place: Rig) -> None:
         assert await place.ask(pay(op=NOTE, target="notes/x"))
-        assert [] == place.gateway.waiting()
+        assert [] == place.gateway.review.waiting()
 
     told(tmp_path, story, admissions=ASKING)
 
@@ -541,7 +541,7 @@ def test_an_approval_has_its_time(tmp_path: Path) -> None:
         ident = await awaited(place)
         decide(place, ident)
         place.clock.pass_ms(60_000)
-        place.gateway.admit([admission(approvals=(PAY,), ttl_s=600.0)], "operator")
+        place.gateway.rule.admit([admission(approvals=(PAY,), ttl_s=600.0)], "operator")
         assert ident != await awaited(place)
 
     told(tmp_path, story, admissions=ASKING)
@@ -557,7 +557,7 @@ def test_a_log_that_was_put_back_brings_no_approval_back(tmp_path: Path) -> None
     async def second(place: Rig) -> None:
         assert "reused" == await refusal(place)
         assert ["pay"] == desk.ledger
-        status, why = place.gateway.status("r")
+        status, why = place.gateway.runs.status("r")
         assert "escalated" == status
         assert "it was for one effect only" in why
         assert "not_now" == await refusal(place, pay("other", op=NOTE, target="notes/x"))
@@ -591,10 +591,10 @@ def test_who_used_an_approval_may_repeat_its_call(tmp_path: Path) -> None:
 async def pending(place: Rig) -> str:
     """Return the id of the one approval that is asked for, once it is."""
     for _ in range(1_000):
-        if place.gateway.waiting():
+        if place.gateway.review.waiting():
             break
         await asyncio.sleep(0)
-    (shown,) = place.gateway.waiting()
+    (shown,) = place.gateway.review.waiting()
     return str(shown["id"])
 
 
@@ -641,12 +641,12 @@ def test_a_step_that_the_program_does_not_have_stops_the_run(tmp_path: Path) -> 
         first = await place.ask()
         assert "other_program" == await refusal(place, pay("pay_anew"))
         assert ["pay"] == place.desk.ledger
-        assert "escalated" == place.gateway.status("r")[0]
+        assert "escalated" == place.gateway.runs.status("r")[0]
         assert first.response == (await place.ask()).response
         assert "not_now" == await refusal(place, pay("tell"))
-        place.gateway.admit([admission(slots=("pay", "tell", "pay_anew"))], "operator")
+        place.gateway.rule.admit([admission(slots=("pay", "tell", "pay_anew"))], "operator")
         assert await place.ask(pay("tell"))
-        assert ("", "") == place.gateway.status("r")
+        assert ("", "") == place.gateway.runs.status("r")
 
     told(tmp_path, story, admissions=(KNOWN,))
 
@@ -659,7 +659,7 @@ def test_children_and_what_is_out_of_scope_stop_nothing(tmp_path: Path) -> None:
         assert "out_of_scope" == await refusal(place, pay("steal", target="bank"))
         assert await place.ask(pay("tell"))
         assert "other_program" == await refusal(place, pay("pay_anew"), run="r.child")
-        assert ["escalated"] * 2 == [place.gateway.status(run)[0] for run in ("r", "r.child")]
+        assert ["escalated"] * 2 == [place.gateway.runs.status(run)[0] for run in ("r", "r.child")]
 
     told(tmp_path, story, admissions=(KNOWN,))
 
@@ -672,9 +672,9 @@ def test_a_damaged_log_stops_the_run_and_no_other(tmp_path: Path) -> None:
         await place.ask(run="s")
 
     async def second(place: Rig) -> None:
-        assert ("", "") == place.gateway.status("r")
+        assert ("", "") == place.gateway.runs.status("r")
         assert ["log_damaged"] * 2 == [await refusal(place) for _ in range(2)]
-        status, why = place.gateway.status("r")
+        status, why = place.gateway.runs.status("r")
         assert "escalated" == status
         assert "LOG_DAMAGED" in why
         assert await place.ask(pay("tell"), run="s")
@@ -695,7 +695,7 @@ def test_only_what_was_shown_is_decided(tmp_path: Path) -> None:
         ident = await awaited(place)
         for said in ((ident, "0" * 64), ("nobody", pay().request_hash)):
             with pytest.raises(ApprovalError):
-                place.gateway.decide(*said, "anna", 60, yes=True)
+                place.gateway.review.decide(*said, "anna", 60, yes=True)
         assert await awaited(place)
 
     told(tmp_path, story, admissions=ASKING)
@@ -729,7 +729,7 @@ def test_a_canary_in_an_answer_ends_the_run(tmp_path: Path) -> None:
         assert CANARY[::-1] not in json.dumps(given.response)
         assert "not_admitted" == await refusal(place, pay("two"), token=token)
         assert "not_admitted" == await refusal(place, pay("two"), run="r.child")
-        status, why = place.gateway.status("r")
+        status, why = place.gateway.runs.status("r")
         assert "escalated" == status
         assert "canary canary was on its way out" == why
 
@@ -763,11 +763,11 @@ def test_every_decision_is_in_the_audit(tmp_path: Path) -> None:
     async def story(place: Rig) -> None:
         with pytest.raises(AwaitingError):
             await place.ask(pay(args={"value": "hunter2"}))
-        ident = place.gateway.waiting()[0]["id"]
+        ident = place.gateway.review.waiting()[0]["id"]
         decide(place, ident)
         await place.ask(pay(args={"value": "hunter2"}))
         assert "leak" == await refusal(place, pay(target=f"charges/{SECRET}/.."))
-        await place.gateway.revoke("r", "bert", "enough")
+        await place.gateway.rule.revoke("r", "bert", "enough")
         assert "not_admitted" == await refusal(place, pay("two"))
 
     told(tmp_path, story, admissions=ASKING)
@@ -932,7 +932,7 @@ def _one_failure(
             failures.append(trouble.known)
         assert Known.DONE not in failures
         assert Known.NOT_DONE not in failures or [] == desk.ledger
-        known = place.gateway.known("r", "pay")
+        known = place.gateway.runs.known("r", "pay")
         try:
             assert await place.ask()
             assert ["pay"] == desk.ledger
@@ -961,12 +961,12 @@ def test_calls_of_a_run_that_was_let_go_of_are_named(tmp_path: Path) -> None:
         stores[0].at = stores[0].count + 1
         with pytest.raises(TroubleError):
             await place.ask(pay("fails"))
-        ended = await place.gateway.revoke("r", "anna", "stop")
+        ended = await place.gateway.rule.revoke("r", "anna", "stop")
         assert {"r": ["out"]} == ended.in_flight
         place.desk.hold.set()
         with pytest.raises(TroubleError):
             await out
-        assert {} == (await place.gateway.revoke("r", "anna", "stop")).in_flight
+        assert {} == (await place.gateway.rule.revoke("r", "anna", "stop")).in_flight
 
     told(tmp_path, story, store=store)
 
@@ -1035,9 +1035,9 @@ def test_a_revocation_that_is_not_durable_is_in_force(tmp_path: Path, monkeypatc
         with monkeypatch.context() as patch:
             patch.setattr("runtimes.reference.gateway.admissions.os.pwrite", full)
             with pytest.raises(OSError, match="No space"):
-                await place.gateway.revoke("r", "anna", "stop")
+                await place.gateway.rule.revoke("r", "anna", "stop")
         assert "not_admitted" == await refusal(place, pay("two"))
-        await place.gateway.revoke("r", "anna", "stop")
+        await place.gateway.rule.revoke("r", "anna", "stop")
 
     async def second(place: Rig) -> None:
         assert "not_admitted" == await refusal(place, pay("two"))
@@ -1055,7 +1055,7 @@ def test_the_revoke_record_names_who_and_why(tmp_path: Path) -> None:
 
     async def story(place: Rig) -> None:
         await place.ask()
-        await place.gateway.revoke("r", "anna", "stop")
+        await place.gateway.rule.revoke("r", "anna", "stop")
         records = [entry.record for entry, _ in entries(place.gateway.log.store, "r")]
         last = records[-1]
         assert isinstance(last, Revoke)

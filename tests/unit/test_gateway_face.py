@@ -126,7 +126,7 @@ def test_a_stranger_is_not_told_what_is_known(tmp_path: Path) -> None:
         assert 403 == place.send({"run": "r"}, "/token")[0]
         report = {"run": "r", "phase": "x", "step": "", "incarnation": "0", "seq": 1}
         assert 403 == place.send(report, "/at")[0]
-        assert {} == place.place.gateway.held
+        assert {} == place.place.gateway.runs.held
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not PYTHON, reason="only root may be somebody else")

@@ -292,7 +292,7 @@ def test_a_provider_that_leads_elsewhere(tmp_path: Path) -> None:
 
         shop = place.loop.run(started(leads))
         upstream = Http(str(shop.make_url("/v1")), routes, Credential(secret=SECRET))
-        place.place.gateway.connect = lambda _: upstream
+        place.place.gateway.runs.connect = lambda _: upstream
         code, told = place.send(body(args={"path": "charges/far", "value": 1}, step="far"))
         assert (200, "refused") == (code, told["refused"])
         code, told = place.send(body(args={"path": "charges/near", "value": 1}, step="near"))

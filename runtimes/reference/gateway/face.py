@@ -132,7 +132,7 @@ class WorkerFace:
             self.gateway.admitted(peer, asked.run)
         except (AdmissionError, RefusedError):
             return None
-        return self.gateway.known(asked.run, asked.wanted.slot)
+        return self.gateway.runs.known(asked.run, asked.wanted.slot)
 
     def _problem(self, error: Exception, known: Known | None) -> web.Response:
         code = status(error)

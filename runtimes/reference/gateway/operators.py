@@ -65,18 +65,18 @@ class OperatorFace:
 
     async def _admit(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         admissions = [Admission.from_json(one) for one in body]
-        self.gateway.admit(admissions, peer)
+        self.gateway.rule.admit(admissions, peer)
         return {"admitted": len(admissions)}
 
     async def _status(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         del peer
-        found = {run: self.gateway.status(run) for run in body}
+        found = {run: self.gateway.runs.status(run) for run in body}
         return {run: {"status": status, "why": why} for run, (status, why) in found.items()}
 
     async def _explain(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         del peer
         try:
-            return {run: self.gateway.explain(run) for run in body}
+            return {run: self.gateway.runs.explain(run) for run in body}
         except EffectLogError as error:
             raise web.HTTPServiceUnavailable(text=f"{type(error).__name__}: {error}") from error
 
@@ -84,15 +84,15 @@ class OperatorFace:
         by, why = _by(body, peer), body.get("why", "") or "an operator said so"
         what = run = body["what"]
         if self.gateway.admissions.knows(what):
-            ended = await self.gateway.revoke(what, by, why)
+            ended = await self.gateway.rule.revoke(what, by, why)
         elif _is_token(what):
-            run, ended = await self.gateway.revoke_token(what, by, why)
+            run, ended = await self.gateway.rule.revoke_token(what, by, why)
         else:
             raise web.HTTPNotFound(text=f"nobody ever admitted {what[:80]!a}, and it is no token")
         return {"run": run, "revoked": ended.capabilities, "in_flight": ended.in_flight}
 
     async def _decide(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        done = self.gateway.decide(
+        done = self.gateway.review.decide(
             body["id"],
             body["request_hash"],
             _by(body, peer),
@@ -102,16 +102,16 @@ class OperatorFace:
         return {"id": done.ident, "state": done.state.value}
 
     async def _rotate(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        newest = self.gateway.rotate(self.keys, _by(body, peer))
+        newest = self.gateway.rule.rotate(self.keys, _by(body, peer))
         return {"newest": newest, "keys": self.gateway.keyring.ids}
 
     async def _retire(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
-        self.gateway.retire(body["key"], self.keys, _by(body, peer))
+        self.gateway.rule.retire(body["key"], self.keys, _by(body, peer))
         return {"keys": self.gateway.keyring.ids}
 
     async def _approvals(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         del body, peer
-        return self.gateway.waiting()
+        return self.gateway.review.waiting()
 
     async def _metrics(self, body: Any, peer: str) -> object:  # noqa: ANN401 - JSON
         del body, peer
