@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,32 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> 
     found.close()
     again = Admissions(path)
     assert {"r", "s"} == {one.run for one in again}
+    again.close()
+
+
+@pytest.mark.parametrize("name", ["pwrite", "fdatasync"])
+def test_what_failed_does_not_count_later(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """Nor does the part of it that was whole by then, in the next process."""
+    path = tmp_path / "admissions.jsonl"
+    found = Admissions(path)
+    found.admit([admission()])
+
+    def halved(file: int, text: bytes, at: int) -> int:
+        return PWRITE(file, text[:-3], at)
+
+    def unsynced(_: int) -> None:
+        raise OSError(errno.EIO, "no more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            f"runtimes.reference.gateway.admissions.os.{name}",
+            {"pwrite": halved, "fdatasync": unsynced}[name],
+        )
+        with pytest.raises(OSError, match="more"):
+            found.admit([admission("lost"), admission("too")])
+    found.close()
+    again = Admissions(path)
+    assert {"r"} == {one.run for one in again}
     again.close()
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import os
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -141,7 +142,13 @@ class Admissions:
             OSError: they were not written.
 
         """
-        self._write(admissions, [one.to_json() for one in admissions])
+        try:
+            self._write(admissions, [one.to_json() for one in admissions])
+        except OSError:
+            # Lines that are whole by now would count after a restart, though nobody was told so.
+            with suppress(OSError):
+                os.ftruncate(self._file, self._end)
+            raise
 
     def withdraw(self, run: str, by: str, why: str) -> None:
         """Take back what a run and its children were allowed, durably; it counts even if not.
