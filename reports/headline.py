@@ -74,10 +74,12 @@ def _others(cells: Sequence[Cell]) -> str:
             follows = oracle == "parity" and cell.oracles.get("duplicate_effect")
             if oracle != "duplicate_effect" and not follows:
                 found.setdefault(oracle, []).append(cell.runtime)
+    by: dict[tuple[str, ...], list[str]] = {}
+    for oracle, names in found.items():
+        by.setdefault(tuple(dict.fromkeys(names)), []).append(oracle)
     return "".join(
-        f"; {listed(list(dict.fromkeys(names)))} also {'show' if len(set(names)) > 1 else 'shows'} "
-        f"{oracle}"
-        for oracle, names in found.items()
+        f"; {listed([*names])} also {'show' if len(names) > 1 else 'shows'} {listed(oracles)}"
+        for names, oracles in by.items()
     )
 
 

@@ -233,6 +233,10 @@ def test_situations_behind_guards_are_one_table(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert '<h2 id="situations">Situations</h2>' in page
     assert "<th>acme, none</th><th>acme, gateway</th>" in page
+    signs = page[page.index('<table class="signs">') : page.index('<h2 id="matrix">')]
+    assert 'class="sq k-predicted" href="trials/' in signs
+    assert "5 mail twice, acme, guard gateway: clean" in signs
+    assert "18 torn | tail, acme, guard none: no trial tears a file" in signs
     assert ">duplicate_effect</a>" in page
     assert "no trial tears a file" in page
 
