@@ -9,7 +9,7 @@ from harness.effects import Json
 from harness.runtime import Guarantee, JournalEntry, Kind
 from runtimes.embedded.adapter import EmbeddedBackend, EmbeddedRuntime
 from runtimes.reference.effect_log.errors import EffectLogError
-from runtimes.reference.effect_log.folder import LOG, reading
+from runtimes.reference.effect_log.folder import has_log, reading
 from runtimes.reference.effect_log.reading import entries
 from runtimes.reference.effect_log.records import plain
 from runtimes.reference.engine import effects
@@ -23,7 +23,7 @@ class ReferenceBackend(EmbeddedBackend):
         """Read the records of a run, and what is kept beside them."""
         kept = [*EmbeddedBackend.journal(self, pool, run)]
         folder = effects(self.folder / f"{pool}.db")
-        if not (folder / LOG).exists():
+        if not has_log(folder):
             return kept
         try:
             with reading(folder) as (log, _):

@@ -17,7 +17,7 @@ from harness.effects import Json
 from runtimes.reference.effect_log.anchor import Heads
 from runtimes.reference.effect_log.errors import DamagedError, EffectLogError
 from runtimes.reference.effect_log.facts import Facts, Standing
-from runtimes.reference.effect_log.folder import LOG, effect_log, reading
+from runtimes.reference.effect_log.folder import LOG, effect_log, has_log, reading
 from runtimes.reference.effect_log.log import EffectLog, wall_ms
 from runtimes.reference.effect_log.reading import entries, recover
 from runtimes.reference.effect_log.records import Lease, Resolution, Verdict, plain
@@ -53,7 +53,7 @@ def effects() -> None:
 @contextmanager
 def opened(folder: Path) -> Iterator[tuple[Store, Heads]]:
     """Lend a log to read; what is wrong with it is one message, and exit code 1."""
-    if not (folder / LOG).is_file():
+    if not has_log(folder):
         msg = f"{folder} is no effect log: it has no {LOG}"
         raise click.UsageError(msg)
     try:

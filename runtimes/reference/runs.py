@@ -31,7 +31,7 @@ from runtimes.reference.agent import program_hash, work
 from runtimes.reference.commands import AS_JSON, LOG_FOLDER, of, opened
 from runtimes.reference.effect_log.errors import EffectLogError
 from runtimes.reference.effect_log.facts import Facts, Standing
-from runtimes.reference.effect_log.folder import LOG, effect_log
+from runtimes.reference.effect_log.folder import effect_log, has_log
 from runtimes.reference.effect_log.log import wall_ms
 from runtimes.reference.effect_log.reading import entries, recover
 from runtimes.reference.effect_log.records import plain
@@ -154,7 +154,7 @@ def start(agent: str, run: str, folder: Path, arg: str) -> None:
         raise click.UsageError(str(error)) from error
     with _said():
         _loaded(reference)
-        if (folder / LOG).is_file():
+        if has_log(folder):
             with opened(folder) as (store, heads):
                 same_program(run, recover(store, heads, run).facts, program_hash(reference))
     _begin(folder, run, reference, given)
@@ -200,7 +200,7 @@ def resume(run: str, folder: Path) -> None:
 
 def _waits(folder: Path, run: str) -> list[Line]:
     """Return what has to be waited out before anything is done, so that nobody wonders."""
-    if not (folder / LOG).is_file():
+    if not has_log(folder):
         return []
     with opened(folder) as (store, heads):
         facts = recover(store, heads, run).facts

@@ -17,17 +17,24 @@ import httpx
 import pytest
 
 from support.command import Home
+from support.upstreams import place
 
 from harness.deadline import Deadline, wait_until
 from runtimes.reference.gateway.client import WORKERS
 from runtimes.reference.gateway.peer import peer
-from runtimes.support.postgres import DEBIAN
+from runtimes.support.postgres import DEBIAN, postgres
 
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
+POSTGRES = pytest.mark.skipif(
+    not (DEBIAN / "postgres").is_file() and shutil.which("postgres") is None,
+    reason="no PostgreSQL on this machine: apt-get install postgresql-15",
+)
 SECRET = "sk-live-0123456789abcdef"  # noqa: S105 - made up
 ECHO = f'''
+from pathlib import Path
+
 from harness.effects import Effect, Tier
 from runtimes.reference.effect_log.records import Outcome
 from runtimes.reference.upstreams.base import Answer, Contract
@@ -43,6 +50,8 @@ class Echo:
         return Contract(effect=Effect.IRREVERSIBLE, tier=Tier.K, retention_s=10**6)
 
     async def call(self, order):
+        with Path("paid").open("a") as ledger:
+            print(order.slot, file=ledger)
         return Answer(outcome=Outcome.OK, response={{"debug": "{SECRET}", "paid": order.args}})
 
     async def fence(self, run, epoch):
@@ -57,27 +66,29 @@ upstream = Echo
 '''
 
 
-def spoken(home: Home, **said: Any) -> httpx.Response:
-    """Ask the gateway for a step, as a worker does."""
-    transport = httpx.HTTPTransport(uds=str(home.path / "gw" / WORKERS))
+def spoken(home: Home, at: str = "gw", **said: Any) -> httpx.Response:
+    """Ask a gateway for a step, as a worker does."""
+    transport = httpx.HTTPTransport(uds=str(home.path / at / WORKERS))
     with httpx.Client(transport=transport, base_url="http://gateway", timeout=PATIENCE_S) as http:
         return http.post("/perform", json={"run": "north", **said})
 
 
-def admitted(home: Home, *grants: dict[str, Any]) -> None:
+def admitted(home: Home, *grants: dict[str, Any], at: str = "gw") -> None:
     """Let run north act."""
     said = [
         {"run": "north", "peer": peer(os.getuid(), os.getgid()), "ttl_s": 600, "grants": [*grants]}
     ]
     (home.path / "admit.json").write_text(json.dumps(said))
-    done = home.run("gateway", "admit", "admit.json", "--gateway", "gw")
+    done = home.run("gateway", "admit", "admit.json", "--gateway", at)
     assert (0, "1 admitted") == (done.code, done.out.strip()), done.text
 
 
 @contextmanager
-def serving(home: Home, file: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+def serving(
+    home: Home, file: str, *more: str, at: str = "gw", **env: str
+) -> Iterator[subprocess.Popen[str]]:
     """Lend a gateway that serves."""
-    with home.begun("gateway", "serve", file, "--gateway", "gw", **env) as process:
+    with home.begun("gateway", "serve", file, "--gateway", at, *more, **env) as process:
         assert process.stdout
         said = [process.stdout.readline() for _ in range(3)]
         assert "serving until Ctrl-C\n" == said[-1], process.communicate()
@@ -149,10 +160,7 @@ def killed(home: Home, process: subprocess.Popen[str], step: str) -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.skipif(
-    not (DEBIAN / "postgres").is_file() and shutil.which("postgres") is None,
-    reason="no PostgreSQL on this machine: apt-get install postgresql-15",
-)
+@POSTGRES
 @pytest.mark.skipif(
     not shutil.which("knotd") and not Path("/usr/sbin/knotd").is_file(),
     reason="no Knot on this machine: apt-get install knot",
@@ -182,6 +190,38 @@ def test_a_dead_gateway_repeats_nothing(when: str, servers: Home) -> None:
     kept = [file.read_bytes() for file in (home.path / "gw").rglob("*") if file.is_file()]
     for name in ("postgres", "knot", "mail"):
         assert not any(secrets[name]["secret"].encode() in each for each in kept)
+
+
+@pytest.fixture
+def database(home: Home) -> Iterator[str]:
+    """Lend the address of a PostgreSQL that syncs; the home is made first, elsewhere."""
+    del home
+    with place() as site, postgres(site, durable=True) as server:
+        server.ready(Deadline.after(PATIENCE_S))
+        yield server.socket_url()
+
+
+@pytest.mark.engine
+@POSTGRES
+def test_gateways_that_share_a_log(database: str, home: Home) -> None:
+    """What one has done the other one knows; whoever is asked has the run, and each dies alone."""
+    (home.path / "till.py").write_text(ECHO)
+    store, pay = ("--store", database), {"op": "pay", "args": {"path": "till/ann"}}
+    with serving(home, "till.py", *store), serving(home, "till.py", *store, at="other") as other:
+        for at in ("gw", "other"):
+            admitted(home, {"op": "pay", "target": "till/ann"}, at=at)
+        for at, step in (("gw", "1"), ("other", "1"), ("other", "2"), ("gw", "2"), ("gw", "3")):
+            answers = [spoken(home, at, step=step, **pay) for _ in range(2)]
+            assert "ok" == answers[-1].json()["status"]
+        other.kill()
+        assert "ok" == spoken(home, step="4", **pay).json()["status"]
+    assert ["1", "2", "3", "4"] == (home.path / "paid").read_text().split()
+    for folder in ("gw", "other"):
+        assert 0 == home.run("effects", "verify", "--log", f"{folder}/log").code
+    shown = home.run("effects", "show", "north", "--log", "gw/log")
+    assert shown.out.count(" done") == 4
+    moved = home.run("gateway", "serve", "till.py", "--gateway", "gw", "--store", f"{database}&x=1")
+    assert (64, True) == (moved.code, "choose another folder" in moved.err)
 
 
 # What no server is needed for ---------------------------------------------------------------------
@@ -227,12 +267,14 @@ def test_what_was_not_granted_is_not_done(home: Home) -> None:
         ("none.py", 64, "there is no file none.py"),
         ("till.py:nobody", 64, "has no attribute 'nobody'"),
         ("till.py:short", 1, "of at least 12 bytes"),
+        ("till.py --store postgresql://me:secret@nowhere/x", 64, "without a password"),
+        ("till.py --store nonsense", 64, "expected the address of a PostgreSQL"),
     ],
 )
 def test_what_cannot_be_served_is_said(reference: str, code: int, why: str, home: Home) -> None:
     """In one line, with the exit code of wrong usage or of failure; nothing is left running."""
     (home.path / "till.py").write_text(ECHO)
-    done = home.run("gateway", "serve", reference, "--gateway", "gw")
+    done = home.run("gateway", "serve", *reference.split(), "--gateway", "gw")
     assert code == done.code, done.text
     assert why in done.err
     assert "Traceback" not in done.err

@@ -1,4 +1,7 @@
-"""The embedded default: a folder with a SQLite file, and the heads beside it."""
+"""Where a log is: a folder with a SQLite file or the address of a PostgreSQL, and the heads beside.
+
+Many gateways may share a PostgreSQL.  Each has a folder of its own, with the heads that it knows.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,54 @@ from runtimes.reference.effect_log.store import Store
 
 
 LOG, HEADS = "effects.sqlite", "heads"
+ELSEWHERE = "effects.postgresql"
+"""A file with the address of the database that has the records."""
+
+
+def has_log(folder: Path) -> bool:
+    """Say whether a folder has a log, or the address of one."""
+    return (folder / LOG).is_file() or (folder / ELSEWHERE).is_file()
+
+
+def keep_elsewhere(folder: Path, address: str) -> None:
+    """Have the log of a folder kept in a PostgreSQL, from now on.
+
+    Raises:
+        ValueError: it is kept elsewhere already, or the address has a password.
+
+    """
+    from psycopg import ProgrammingError  # noqa: PLC0415 - who has no PostgreSQL needs none
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    place = folder / ELSEWHERE
+    kept = place.read_text(encoding="utf-8").strip() if place.exists() else ""
+    if kept == address:
+        return
+    if kept or (folder / LOG).exists():
+        msg = f"expected the log of {folder} where it is, {kept or LOG}; choose another folder"
+        raise ValueError(msg)
+    try:
+        parts = conninfo_to_dict(address)
+    except ProgrammingError as error:
+        msg = f"expected the address of a PostgreSQL, postgresql://user@host/name: {error}"
+        raise ValueError(msg) from error
+    if parts.get("password"):
+        msg = "expected an address without a password, which would stand in a file; use PGPASSFILE"
+        raise ValueError(msg)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / HEADS).touch(mode=0o600)
+    fresh = place.with_suffix(".new")
+    fresh.write_text(address, encoding="utf-8")
+    fresh.replace(place)
+
+
+def _stored(folder: Path, *, only_read: bool = False) -> Store:
+    place = folder / ELSEWHERE
+    if place.exists():
+        from runtimes.reference.effect_log.postgres import PostgresStore  # noqa: PLC0415 - the same
+
+        return PostgresStore(place.read_text(encoding="utf-8").strip())
+    return SqliteStore(folder / LOG, only_read=only_read)
 
 
 @contextmanager
@@ -25,11 +76,11 @@ def reading(folder: Path) -> Iterator[tuple[Store, Heads]]:
         VersionError: another version wrote it.
 
     """
-    for name in (LOG, HEADS):
-        if not (folder / name).exists():
+    for there, name in ((has_log(folder), LOG), ((folder / HEADS).exists(), HEADS)):
+        if not there:
             msg = f"{folder} has no {name}"
             raise DamagedError(msg)
-    with closing(SqliteStore(folder / LOG, only_read=True)) as store:
+    with closing(_stored(folder, only_read=True)) as store:
         yield store, ReadAnchor(heads(folder / HEADS))
 
 
@@ -44,7 +95,7 @@ def effect_log(folder: Path, actor: str) -> Iterator[EffectLog]:
 
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with closing(SqliteStore(folder / LOG)) as store:
+    with closing(_stored(folder)) as store:
         if store.runs() and not (folder / HEADS).exists():
             msg = f"{folder / HEADS} is gone, so that nobody can tell whether the log is whole"
             raise DamagedError(msg)

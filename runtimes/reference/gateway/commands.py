@@ -56,7 +56,13 @@ def gateway() -> None:
 @gateway.command()
 @click.argument("reference", metavar="PROVIDERS.py[:NAME]")
 @FOLDER
-def serve(reference: str, folder: Path) -> None:
+@click.option(
+    "--store",
+    metavar="URL",
+    default="",
+    help="Keep the log in this PostgreSQL (postgresql://user@host/name), which gateways may share.",
+)
+def serve(reference: str, folder: Path, store: str) -> None:
     """Serve before the providers of a file: what its `upstream()` returns.
 
     The file names the connectors (PostgreSQL, DNS, mail, git, HTTP) and reads their credentials,
@@ -75,8 +81,8 @@ def serve(reference: str, folder: Path) -> None:
         click.echo("serving until Ctrl-C")
 
     try:
-        served(reference, folder, ready)
-    except LoadError as error:
+        served(reference, folder, store, ready)
+    except (LoadError, ValueError) as error:
         raise click.UsageError(str(error)) from error
 
 

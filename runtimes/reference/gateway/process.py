@@ -40,6 +40,7 @@ from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.upstreams.base import Upstream
 
 
+LOG = "log"
 SECRET = "secret"  # noqa: S105 - a file name
 OWNER = 0o700
 DRAIN_S = 10.0
@@ -123,7 +124,7 @@ async def run(folder: Path, behind: Behind, name: str, ready: Callable[[], None]
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with AsyncExitStack() as stack:
-        log = stack.enter_context(effect_log(folder / "log", name))
+        log = stack.enter_context(effect_log(folder / LOG, name))
         admissions = Admissions(folder / "admissions.jsonl")
         stack.callback(admissions.close)
         audit = Audit(folder / "audit.jsonl", lambda text: str(behind.redactor.redact(text).value))

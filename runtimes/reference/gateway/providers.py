@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from harness.load import load, resolve
-from runtimes.reference.gateway.process import Behind, alone, run, told
+from runtimes.reference.effect_log.folder import keep_elsewhere
+from runtimes.reference.gateway.process import LOG, Behind, alone, run, told
 from runtimes.reference.gateway.redact import Redactor
 from runtimes.reference.gateway.request import PROVIDERS
 from runtimes.reference.upstreams.base import Provider
@@ -35,11 +36,14 @@ def redactor(provider: Provider, canary: str) -> Redactor:
         raise click.ClickException(msg) from error
 
 
-def serve(reference: str, folder: Path, ready: Callable[[], None]) -> None:
+def serve(reference: str, folder: Path, address: str, ready: Callable[[], None]) -> None:
     """Serve before what ``upstream()`` of a file returns, until the process is told to end.
+
+    With an ``address`` the log is in that PostgreSQL, which other gateways may share.
 
     Raises:
         LoadError: the file cannot be imported, or has no such function.
+        ValueError: the log of the folder is elsewhere, or the address has a password.
         ClickException: its folder, its log or a credential cannot be used.
 
     """
@@ -47,6 +51,8 @@ def serve(reference: str, folder: Path, ready: Callable[[], None]) -> None:
     connect = load(resolve("providers", named), "upstream")
     canary = os.environ.pop("BAKEOFF_CANARY", "")
     with alone(folder), told(folder):
+        if address:
+            keep_elsewhere(folder / LOG, address)
         provider: Provider = connect()
         behind = Behind(
             connect=lambda _: provider, codec=PROVIDERS, redactor=redactor(provider, canary)
