@@ -20,12 +20,13 @@ from runtimes.reference.effect_log.facts import Facts, Standing
 from runtimes.reference.effect_log.folder import LOG, effect_log, has_log, reading
 from runtimes.reference.effect_log.log import EffectLog, wall_ms
 from runtimes.reference.effect_log.reading import entries, recover
-from runtimes.reference.effect_log.records import Lease, Resolution, Verdict, plain
+from runtimes.reference.effect_log.records import Lease, Resolution, Summary, Verdict, plain
 from runtimes.reference.effect_log.store import Store
 from runtimes.reference.explain import document, explain
 
 
 DAMAGED = 1
+DAY_MS = 86_400_000
 LOG_FOLDER = click.option(
     "--log",
     "folder",
@@ -46,7 +47,7 @@ SAYS = {
 def effects() -> None:
     """Read the effect log: what is true of a run, and what is in doubt.
 
-    All but `resolve` change nothing, and a log may be read while its gateway writes it.
+    All but `resolve` and `compact` change nothing.  A log may be read while its gateway writes it.
     """
 
 
@@ -223,3 +224,50 @@ async def _resolved(log: EffectLog, run: str, slot: str, verdict: Verdict, evide
             authoritative=True,
         ),
     )
+
+
+@effects.command()
+@click.argument("run", required=False)
+@LOG_FOLDER
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    help="Only runs whose last record is so many days old.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+def compact(run: str | None, folder: Path, days: float, *, dry_run: bool) -> None:
+    """Keep one record of each run that has ended, or of RUN: all that is known of it.
+
+    Whoever asks for a step of it again is answered as before; how it came to be is gone, with the
+    records that `export` prints.  A run that goes on is left as it is.
+    """
+    latest_ms = wall_ms() - int(days * DAY_MS)
+    with opened(folder) as (store, heads):
+        chosen = [of(store, run)] if run else store.runs()
+        ended = {each: _ended(store, heads, each, latest_ms) for each in chosen}
+    if run and not ended[run]:
+        msg = f"{run} goes on, has been compacted, or was written to within {days:g} days"
+        raise click.UsageError(msg)
+    due = {each: records for each, records in ended.items() if records}
+    try:
+        if due and not dry_run:
+            with effect_log(folder, f"compact:{wall_ms()}") as log:
+                for each in due:
+                    asyncio.run(log.open(each).compact())
+    except EffectLogError as error:
+        click.echo(f"bakeoff: {error}", err=True)
+        sys.exit(DAMAGED)
+    for each, records in due.items():
+        click.echo(f"{each}: {records} records {'would be' if dry_run else 'are'} one")
+    click.echo(f"{len(due)} of {len(chosen)} runs {'would be ' * dry_run}compacted")
+
+
+def _ended(store: Store, heads: Heads, run: str, latest_ms: int) -> int:
+    """Return how many records there are of a run that ended before a moment; 0 where it is none."""
+    facts = recover(store, heads, run).facts
+    kept = [entry for entry, _ in entries(store, run)]
+    due = facts.terminal is not None and kept[-1].wall_ms <= latest_ms
+    return len(kept) if due and not isinstance(kept[-1].record, Summary) else 0

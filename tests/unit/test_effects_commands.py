@@ -108,6 +108,27 @@ def test_reading_changes_nothing(folder: Path) -> None:
         assert "more: whole, 1 records to 1" in call("verify", "--log", folder).output
 
 
+def test_what_has_ended_is_kept_as_one_record(folder: Path) -> None:
+    """With all that is known of it; what is in doubt, and what is young, is left as it is."""
+    shown = call("show", "done", "--log", folder).output
+    young = call("compact", "--log", folder)
+    assert (0, "0 of 2 runs compacted\n") == (young.exit_code, young.output)
+    told = call("compact", "--log", folder, "--older-than", 0, "--dry-run").output
+    assert ["done: 13 records would be one", "1 of 2 runs would be compacted"] == told.splitlines()
+    assert "13 records to 13" in call("verify", "--log", folder).output
+    done = call("compact", "--log", folder, "--older-than", 0)
+    assert (0, "done: 13 records are one") == (done.exit_code, done.output.splitlines()[0])
+    assert [
+        "done: whole, 1 records to 14",
+        "open: whole, 3 records to 3",
+        "2 runs, 0 damaged",
+    ] == call("verify", "--log", folder).output.splitlines()
+    assert shown == call("show", "done", "--log", folder).output
+    for run in ("open", "done"):
+        again = call("compact", run, "--log", folder, "--older-than", 0)
+        assert (2, True) == (again.exit_code, f"{run} goes on, has been" in again.output)
+
+
 def test_bad_input_is_told(folder: Path, tmp_path: Path) -> None:
     """What was expected, what is there."""
     other = call("verify", "--log", tmp_path)

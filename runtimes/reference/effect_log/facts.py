@@ -148,17 +148,18 @@ class Facts:
             "holder": self.holder,
             "claim": self.claim,
             "plan": plain(self.plan) if self.plan else None,
-            "reads": {slot: [seq, plain(read)] for slot, (seq, read) in self.reads.items()},
-            "decisions": {slot: plain(decision) for slot, decision in self.decisions.items()},
-            "effects": {
-                slot: {
+            # Lists, because the keys of an object are sorted, and the order is what came first.
+            "reads": [[seq, plain(read)] for seq, read in self.reads.values()],
+            "decisions": [plain(decision) for decision in self.decisions.values()],
+            "effects": [
+                {
                     "intent": plain(tried.intent),
                     "epoch": tried.epoch,
                     "completion": plain(tried.completion) if tried.completion else None,
                     "resolution": plain(tried.resolution) if tried.resolution else None,
                 }
-                for slot, tried in self.effects.items()
-            },
+                for tried in self.effects.values()
+            ],
             "drifted": {**self.drifted},
             "revoked": [*sorted(self.revoked)],
             "cancel": plain(self.cancel) if self.cancel else None,
@@ -182,16 +183,16 @@ class Facts:
             holder=data["holder"],
             claim=data["claim"],
             plan=maybe(Plan, data["plan"]),
-            reads={slot: (seq, made(Read, read)) for slot, (seq, read) in data["reads"].items()},
-            decisions={slot: made(Decision, one) for slot, one in data["decisions"].items()},
+            reads={read["slot"]: (seq, made(Read, read)) for seq, read in data["reads"]},
+            decisions={one["slot"]: made(Decision, one) for one in data["decisions"]},
             effects={
-                slot: Tried(
+                one["intent"]["slot"]: Tried(
                     intent=made(Intent, one["intent"]),
                     epoch=one["epoch"],
                     completion=maybe(Completion, one["completion"]),
                     resolution=maybe(Resolution, one["resolution"]),
                 )
-                for slot, one in data["effects"].items()
+                for one in data["effects"]
             },
             drifted=dict(data["drifted"]),
             revoked=set(data["revoked"]),
