@@ -52,7 +52,9 @@ class Echo:
     async def call(self, order):
         with Path("paid").open("a") as ledger:
             print(order.slot, file=ledger)
-        return Answer(outcome=Outcome.OK, response={{"debug": "{SECRET}", "paid": order.args}})
+        return Answer(outcome=Outcome.OK, response={{
+            "debug": "{SECRET}", "paid": order.args, "status": "declined", "refused": "in part"
+        }})
 
     async def fence(self, run, epoch):
         return True
@@ -228,12 +230,18 @@ def test_gateways_that_share_a_log(database: str, home: Home) -> None:
 
 
 def test_a_credential_goes_neither_way(home: Home) -> None:
-    """What a provider echoes is cleared; a worker that has one is refused, and the log has none."""
+    """What a provider echoes is cleared; a worker that has one is refused, and the log has none.
+
+    All else that it says is passed on, and taken for no word of the gateway's.
+    """
     (home.path / "till.py").write_text(ECHO)
     with serving(home, "till.py"):
         admitted(home, {"op": "pay", "target": "till/ann"})
         paid = spoken(home, step="pay", op="pay", args={"path": "till/ann", "amount": 5}).json()
-        assert {"debug": "[redacted till]", "paid": {"amount": 5}} == paid["value"]
+        assert ("ok", "declined") == (paid["status"], paid["value"].pop("status"))
+        assert {"debug": "[redacted till]", "paid": {"amount": 5}, "refused": "in part"} == paid[
+            "value"
+        ]
         args = {"path": "till/ann", "note": SECRET[::-1]}
         told = spoken(home, step="again", op="pay", args=args).json()
         assert "rejected" == told["status"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from uuid import uuid4
 
@@ -86,6 +86,8 @@ class Given:
     """What a read saw, so that a later write can rest on it."""
     logged: bool = field(default=False, compare=False)
     """The log had it before it was asked for."""
+    done: bool = field(default=True, compare=False)
+    """The provider did it; if not, its response says why."""
 
 
 def names(facts: Facts, slot: str) -> list[tuple[int, str]]:
@@ -164,7 +166,8 @@ class Session:
 
     async def glance(self, wanted: Wanted) -> Given:
         """Read without sealing: what a run that has ended sees is nothing to rest on."""
-        return Given((await self.carrier.upstream.call(self._order(wanted, wanted.slot))).response)
+        answer = await self.carrier.upstream.call(self._order(wanted, wanted.slot))
+        return Given(answer.response, done=answer.outcome is Outcome.OK)
 
     async def replan(self, drift: DriftError) -> None:
         """Begin a new plan, because resources are otherwise than the last one had them."""
@@ -216,7 +219,7 @@ class Session:
                 value=answer.response,
             )
             await self.carrier.log.append(sealed)
-        return Given(answer.response, version=answer.after)
+        return Given(answer.response, version=answer.after, done=answer.outcome is Outcome.OK)
 
     async def _decide(self, wanted: Wanted) -> Given:
         decisions = self.facts.decisions
@@ -233,7 +236,7 @@ class Session:
         if answer.outcome is Outcome.OK:
             decision = Decision(slot=slot, asked_hash=wanted.fingerprint, output=answer.response)
             await self.carrier.log.append(decision)
-        return Given(answer.response)
+        return Given(answer.response, done=answer.outcome is Outcome.OK)
 
     def _order(self, wanted: Wanted, slot: str) -> Order:
         return Order(
@@ -286,7 +289,7 @@ class Session:
         while True:
             tried = self.facts.effects.get(slot)
             if tried and (given := self._known(slot, tried)):
-                return Given(given.response, given.settled, logged=left == TRIES)
+                return replace(given, logged=left == TRIES)
             if not left:
                 raise DriftError(slot, [wanted.target])
             left -= 1
@@ -307,7 +310,8 @@ class Session:
             raise EscalatedError(slot, why)
         if tried.completion and tried.completion.outcome is not Outcome.CONFLICT:
             found = tried.completion
-            return Given(found.response, settled=found.response is None)
+            done = tried.standing is Standing.DONE
+            return Given(found.response, settled=found.response is None, done=done)
         return Given(None, settled=True) if tried.standing is Standing.DONE else None
 
     async def _attempt(

@@ -22,8 +22,6 @@ from runtimes.reference.upstreams.world import operation
 
 SETTLED: Mapping[str, Json] = {"status": "ok", "value": None, "etag": ""}
 """What is answered of an effect that was found to be done."""
-WORLDS = {"status", "value", "etag"}
-"""What the harness's world answers with, which speaks to programs itself."""
 
 
 def wanted_of(
@@ -63,14 +61,12 @@ def asked_of(
 def told_of(given: Given) -> dict[str, Json]:
     """Return what a program is told: what a provider answered is its ``value``, whatever it is."""
     said = given.response
-    if not isinstance(said, dict):
-        return {"status": "ok", "value": said, "etag": given.version}
-    if said.keys() >= WORLDS:
-        return said
-    why = said.get("refused")
-    status = "ok" if why is None else "throttled" if why == Refusal.THROTTLED else "rejected"
-    value = said["value"] if said.keys() == {"value", "version"} else said
-    return {"status": status, "value": value, "etag": given.version}
+    if given.done or not isinstance(said, dict):
+        read = isinstance(said, dict) and said.keys() == {"value", "version"}
+        value = said["value"] if read else said  # type: ignore[call-overload, index]
+        return {"status": "ok" if given.done else "rejected", "value": value, "etag": given.version}
+    status = "throttled" if said.get("refused") == Refusal.THROTTLED else "rejected"
+    return {"status": status, "value": said, "etag": given.version}
 
 
 async def side_by_side(commands: Sequence[Command], one: One) -> list[Any]:
