@@ -85,7 +85,8 @@ UNITS = {
         # What the gateway asks for (test_gateway_core).
         "found = (facts.effects.get(name) for _, name in names(facts, slot))",
         "return next((tried.standing for tried in found if tried), None)",
-        "return Given((await self.carrier.upstream.call(self._order(wanted, wanted.slot))).response)",
+        "answer = await self.carrier.upstream.call(self._order(wanted, wanted.slot))",
+        "return Given(answer.response, done=answer.outcome is Outcome.OK)",
         "return digest({**self.premises})",
         # Another request for a slot.
         "if (",
