@@ -7,6 +7,8 @@ import importlib.util
 import sys
 import traceback
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,12 @@ class LoadError(Exception):
     """Nothing usable under that reference; the message says what was expected and seen."""
 
 
-def names(group: str) -> dict[str, str]:
-    """Return the entry points of ``bakeoff.GROUP``: name to ``module:attribute``."""
+@cache
+def names(group: str) -> Mapping[str, str]:
+    """Return the entry points of ``bakeoff.GROUP``: name to ``module:attribute``.
+
+    They are looked up once: every file of every installed package is opened for it.
+    """
     return {point.name: point.value for point in entry_points(group=f"bakeoff.{group}")}
 
 
