@@ -59,8 +59,8 @@ class Tables:
     lists: Mapping[str, bool]
     """Each table, and whether its value is all of its rows, or its only one."""
     agent: Sql
-    url: str
-    """Where the owner of the server looks."""
+    owner: psycopg.Connection
+    """Who looks; all runs share it, because each connection is a process of the server."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def act(self, call: Call) -> Acted:
@@ -104,8 +104,8 @@ class Tables:
         return int(found[0][0])
 
     async def _asked(self, query: sql.Composed, *values: str) -> Sequence[tuple[Any, ...]]:
-        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as db:
-            return await (await db.execute(query, values)).fetchall()
+        found = await asyncio.to_thread(self.owner.execute, query, values)
+        return found.fetchall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class Server:
     """A PostgreSQL, as its owner sees it."""
 
     made: Database
+    owner: psycopg.Connection
 
     async def part(self, run: str, values: Mapping[str, Json], tier: Tier) -> Tables:
         """Make a schema with the first rows; a list is a row for each of its items."""
@@ -139,7 +140,7 @@ class Server:
         )
         await agent.prepare()
         lists = {table_of(path): isinstance(value, list) for path, value in values.items()}
-        return Tables(run, lists, agent, url)
+        return Tables(run, lists, agent, self.owner)
 
 
 def _in(text: str, schema: str, table: str = "") -> sql.Composed:
@@ -191,7 +192,9 @@ def start(site: Site) -> Iterator[Server]:
 
     """
     with database(site, name="live-sql") as made:
-        yield Server(made)
+        url = made.server.socket_url(made.name)
+        with psycopg.connect(url, autocommit=True) as owner:
+            yield Server(made, owner)
 
 
 START = start
