@@ -9,7 +9,7 @@ import pytest
 
 from conformance.columns import columns
 from support.campaign import runtime
-from support.sweeps import golden, schedules, started, target
+from support.sweeps import abreast, golden, schedules, started, target
 
 from harness.runtime import RuntimeUnavailableError
 from harness.schedule import Point
@@ -59,7 +59,7 @@ def _output(events, run):
 
 @pytest.fixture(scope="module")
 def trials(request, tmp_path_factory):
-    """Run the program golden, at some points together, and at two waits alone."""
+    """Run the program golden, then killed: at some points together, and at two waits alone."""
     name = request.param
     if getattr(runtime(name), "scenarios", None) is not None:
         pytest.skip("it runs workflows written by hand, and not this program")
@@ -70,13 +70,15 @@ def trials(request, tmp_path_factory):
             events, clean, points = golden(column, row)
             found["golden"] = [(clean, events)]
             offered = [point for point in (*TOGETHER, *ALONE) if point in points]
-            together = tuple(schedules([p for p in offered if p in TOGETHER], FAULT))
-            events, rows = column.trial(row, FAULT, 1, "batch", together)
-            found["killed"] = [(judged, events) for judged in rows]
+            together = schedules([p for p in offered if p in TOGETHER], FAULT)
             alone = schedules([point for point in offered if point in ALONE], FAULT)
-            for index, schedule in enumerate(alone):
-                events, rows = column.trial(row, FAULT, 1, f"alone-{index}", (schedule,))
-                found["killed"] += [(rows[0], events)]
+            trials = {"batch": (FAULT, together)}
+            trials |= {f"alone-{index}": (FAULT, (one,)) for index, one in enumerate(alone)}
+            found["killed"] = [
+                (judged, events)
+                for events, rows in abreast(column, row, trials).values()
+                for judged in rows
+            ]
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
     return found

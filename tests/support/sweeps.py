@@ -5,9 +5,12 @@ Everything is real (processes, ports, files) but for the screen: a test has none
 
 from __future__ import annotations
 
+import dataclasses
+import secrets
 import threading
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,6 +147,23 @@ def golden(one: Column, row: Target) -> tuple[list[Event], dict[str, Any], list[
     waits = ideal(row.case, run, arg_of(row.case, run)).waits
     points = visited(split(events)[run], waits, one.runtime.witness)
     return events, rows[0], points
+
+
+def abreast(
+    one: Column, row: Target, trials: Mapping[str, tuple[str, Sequence[Schedule]]]
+) -> dict[str, tuple[list[Event], list[dict[str, Any]]]]:
+    """Run trials side by side on one backend: by label, what fault comes to which schedules.
+
+    Most of each is waiting for timers by which an engine tells the dead from the living.
+    """
+
+    def run(label: str) -> tuple[list[Event], list[dict[str, Any]]]:
+        name, chosen = trials[label]
+        mine = dataclasses.replace(one, prefix=f"t{secrets.token_hex(3)}")
+        return mine.trial(row, name, 1, label, tuple(chosen))
+
+    with ThreadPoolExecutor(len(trials), "trials") as threads:
+        return dict(zip(trials, threads.map(run, trials), strict=True))
 
 
 def schedules(points: Sequence[Point], fault: str) -> list[Schedule]:
