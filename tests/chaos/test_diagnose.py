@@ -25,6 +25,8 @@ from harness.trial import READY_S
 
 
 WELL, ILL, CANNOT_TELL, CRASH = 0, 1, 2, 70
+SLOWLY_S = 3.0
+"""How long to wait before the command is asked again what a timer of half a minute decides."""
 ASK = ("--profile", "fast", "--older-than-s", "0", "--json")
 ADDRESSES = {
     "restate": "BAKEOFF_RESTATE_ADDRESS",
@@ -123,7 +125,10 @@ def test_temporal(home):
 
         # The server remembers the last poll of the dead for a minute and more.
         here.until(
-            lambda: "r-lost" in _asked(home, "temporal", **address)[1], "the poll is old", 120.0
+            lambda: "r-lost" in _asked(home, "temporal", **address)[1],
+            "the poll is old",
+            patience_s=120.0,
+            poll_s=SLOWLY_S,
         )
         history = len(here.backend.journal("well", "r-well"))
         code, found = _asked(home, "temporal", "--fix", **address)
@@ -233,7 +238,11 @@ def test_hatchet(home):
             "BAKEOFF_HATCHET_REST": place.rest.removeprefix("http://"),
             "BAKEOFF_HATCHET_TOKEN": place.token,
         }
-        here.until(lambda: lost in _asked(home, engine, **address)[1], "its worker is silent")
+        here.until(
+            lambda: lost in _asked(home, engine, **address)[1],
+            "its worker is silent",
+            poll_s=SLOWLY_S,
+        )
 
         code, found = _asked(home, engine, "--fix", **address)
 

@@ -78,9 +78,11 @@ class Deployment:
         return view
 
     @staticmethod
-    def until(predicate: Any, reason: str, patience_s: float = PATIENCE_S) -> None:
+    def until(
+        predicate: Any, reason: str, patience_s: float = PATIENCE_S, poll_s: float = 0.2
+    ) -> None:
         """Wait until something holds."""
-        wait_until(predicate, Deadline.after(patience_s), reason, poll_s=0.2)
+        wait_until(predicate, Deadline.after(patience_s), reason, poll_s=poll_s)
 
 
 @contextmanager
