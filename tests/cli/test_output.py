@@ -19,6 +19,9 @@ SMALL = str(Path(__file__).parents[1] / "chaos" / "small.py")
 SWEEP = ("--scenario", SMALL, "--fault", "kill(worker)")
 KILL = "send/after_effect#1:kill(worker)"
 
+# One worker, so that what is swept is swept once.
+pytestmark = pytest.mark.xdist_group("swept")
+
 
 def _commands(command: click.Command, path: tuple[str, ...] = ()):
     yield path, command
