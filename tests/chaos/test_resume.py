@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from support.campaign import CAMPAIGN
 from support.command import listening, ports
 
 from harness.deadline import Deadline, wait_until
@@ -27,6 +28,7 @@ SWEEP = (
     *("--scenario", SMALL, "--fault", "kill(worker)", "--sample", "1", "--jobs", "2"),
 )
 KILLS = 5
+SEEDS = 4 if CAMPAIGN else 2
 COUNTED = (
     *("runtime", "fault", "schedules", "clean", "escalated", "predicted"),
     *("surprising", "unknown", "confirmed", "disagreed", "oracles"),
@@ -71,7 +73,7 @@ def _begun(process, results, size):
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_killed_harness_resumes(seed, home):
     """After each of five SIGKILLs, --resume loses and repeats no finished trial."""
     undisturbed = home.run(*SWEEP, "--json", "--results", "whole")
