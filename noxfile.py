@@ -36,9 +36,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, two at a time; what needs an engine that is missing is skipped."""
+    """All tests, four at a time; what needs an engine that is missing is skipped."""
     _install(session, "test")
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs)
+    # On two cores: half the time a test of an engine waits for a timer of its server.
+    session.run("pytest", "-n", "4", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session
