@@ -9,7 +9,6 @@ import traceback
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ def names(group: str) -> Mapping[str, str]:
 
     They are looked up once: every file of every installed package is opened for it.
     """
+    from importlib.metadata import entry_points  # noqa: PLC0415 - a worker needs none
+
     return {point.name: point.value for point in entry_points(group=f"bakeoff.{group}")}
 
 
