@@ -207,6 +207,8 @@ class SimulatedOps:
         nth = run.count(command.name, "call")
         run.world.history.append("call", run.run, nth=nth, **call.to_json())
         self.pending, self.pending_reply = call, None
+        if nth == 1:
+            run.meet()
         if self.falls(command.name, BEFORE, nth):
             return self.again(command)
         reply = run.world.apply(call)

@@ -189,6 +189,19 @@ def test_a_safeguard_is_missed(name: str) -> None:
     assert (name == "escalate always") is not bool({*kill.oracles} - SCORES)
 
 
+def test_a_name_is_no_lease() -> None:
+    """Who has the name of the run's holder, and not its epoch, would do harm if he were let."""
+    found: set[str] = set()
+    with MUTANTS["lease by name"].here():
+        for ended in runs("zombie", Tier.K):
+            found |= judge(ended.evidence).keys()
+            if "O1 duplicate" in found:
+                break
+    assert "O1 duplicate" in found
+    holders = {r.holder for r in ended.evidence.records if isinstance(r, Lease)}
+    assert {"life"} == holders
+
+
 # Not vacuous ---------------------------------------------------------------------------------
 
 

@@ -64,6 +64,7 @@ SAFEGUARDS = frozenset(
         "a successor goes on to the end",
         "only what cannot be known is escalated",
         "a superseded worker is fenced",
+        "a lease is its epoch's, not its holder's name's",
         "the output is kept",
         "secrets stay out of logs",
         "what was read is sealed",
@@ -134,6 +135,12 @@ DEFECTS = (
         safeguard="a superseded worker is fenced",
         oracle="duplicate_effect",
         fault="pause(worker)",
+    ),
+    Defect(
+        name="lease_by_name",
+        safeguard="a lease is its epoch's, not its holder's name's",
+        oracle="duplicate_effect",
+        fault="namesake(worker)",
     ),
     Defect(
         name="wrong_output",
