@@ -61,6 +61,10 @@ class Run:
     plan: int = 1
     read: dict[str, str] = field(default_factory=dict)
     """What was read by which step."""
+    changed: dict[str, int] = field(default_factory=dict)
+    """The latest plan that each resource forced."""
+    waited: dict[str, int] = field(default_factory=dict)
+    """Under which plan each wait for an event began."""
     anew: set[str] = field(default_factory=set)
     """The steps that read again what had changed."""
     beside: Callable[[], None] | None = None
@@ -161,6 +165,7 @@ class Run:
             self.refused = self.refused or f"{step} rests on what has changed"
             return
         self.plan += 1
+        self.changed |= dict.fromkeys(paths, self.plan)
         for name in [name for name, path in self.read.items() if path in paths]:
             self.sealed.pop(name, None)
             self.anew.add(name)

@@ -63,6 +63,7 @@ SAFEGUARDS = frozenset(
         "a successor takes over",
         "a successor goes on to the end",
         "only what cannot be known is escalated",
+        "a human's word is for what he was asked about",
         "a superseded worker is fenced",
         "a lease is its epoch's, not its holder's name's",
         "the output is kept",
@@ -135,6 +136,13 @@ DEFECTS = (
         safeguard="a superseded worker is fenced",
         oracle="duplicate_effect",
         fault="pause(worker)",
+    ),
+    Defect(
+        name="old_word",
+        safeguard="a human's word is for what he was asked about",
+        oracle="unapproved",
+        case="scenarios.semantic.payout:SCENARIO[O]",
+        fault="drift(world)",
     ),
     Defect(
         name="lease_by_name",

@@ -172,6 +172,15 @@ def no_fence() -> None:
     no_provider_fence()
 
 
+def old_word() -> None:
+    """Take a human's word for good, whatever has changed since he was asked."""
+
+    def hold_to_word(self: ReferenceOps, command: Step) -> None:
+        del self, command
+
+    ReferenceOps.hold_to_word = hold_to_word
+
+
 def lease_by_name() -> None:
     """Write for whoever has the name of the run's holder, as if his lease were one's own."""
 
@@ -305,6 +314,7 @@ DEFECTS = {
         needless_escalation,
         no_fence,
         no_provider_fence,
+        old_word,
         lease_by_name,
         wrong_output,
         leaks_credential,
