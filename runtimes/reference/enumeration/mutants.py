@@ -152,7 +152,8 @@ def _own_fence(self: Carrier, tried: Tried, contract: Contract) -> int | None:
     return self.fenced_ms
 
 
-async def _never_there(self: Carrier, intent: Intent) -> None:
+async def _never_there(self: Carrier, intent: Intent, context: Mapping[str, Json]) -> None:
+    del context
     await self._resolve(intent, Verdict.ABSENT, "it looks so")
 
 
@@ -302,6 +303,11 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "target not compared": Mutant(
         "a write that may be there is taken for absent", [(Carrier, "_compare", _never_there)]
+    ),
+    "otherwise is absent": Mutant(
+        "what a stranger may have written over is done again",
+        [(Tried, "overtaken", False)],
+        "kill, drift",
     ),
     "unknown is absent": Mutant(
         "what nobody knows is taken for not done", [(Carrier, "_resolve", _nobody_asked)]

@@ -64,6 +64,7 @@ SAFEGUARDS = frozenset(
         "a successor goes on to the end",
         "only what cannot be known is escalated",
         "a human's word is for what he was asked about",
+        "what a stranger may have written over is not done again",
         "a superseded worker is fenced",
         "a lease is its epoch's, not its holder's name's",
         "the output is kept",
@@ -142,6 +143,13 @@ DEFECTS = (
         safeguard="a human's word is for what he was asked about",
         oracle="unapproved",
         case="scenarios.semantic.payout:SCENARIO[O]",
+        fault="drift(world)",
+    ),
+    Defect(
+        name="otherwise_is_absent",
+        safeguard="what a stranger may have written over is not done again",
+        oracle="duplicate_effect",
+        case="migration[V]",
         fault="drift(world)",
     ),
     Defect(

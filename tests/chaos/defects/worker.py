@@ -181,6 +181,11 @@ def old_word() -> None:
     ReferenceOps.hold_to_word = hold_to_word
 
 
+def otherwise_is_absent() -> None:
+    """Take what a stranger may have written over for never done."""
+    Tried.overtaken = False
+
+
 def lease_by_name() -> None:
     """Write for whoever has the name of the run's holder, as if his lease were one's own."""
 
@@ -315,6 +320,7 @@ DEFECTS = {
         no_fence,
         no_provider_fence,
         old_word,
+        otherwise_is_absent,
         lease_by_name,
         wrong_output,
         leaks_credential,
