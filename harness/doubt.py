@@ -4,7 +4,9 @@ Who writes intents finds one with nothing after it.  What may follow depends on 
 effect and on what its provider offers; the first line that fits is taken:
 
 ======================  ==================================================================
-it rests on a value     its target shows: as it was, as it should be, or otherwise
+it rests on a value     its target shows: as it was, as it should be, or otherwise; then who
+                        can be asked is, and else a new plan begins: under that the same is done
+                        again with a known key only
 known key, or twice is  the same call again, unless what it rests on has changed
 once
 can be asked            ask; a search that lags and finds nothing tells nothing
@@ -61,29 +63,39 @@ def remedy(
     """
     known, tier = keyed and cell.clock_s - tried.since_s < RETENTION_S, cell.tier_of(tried.target)
     if command.op.effect is Effect.HYBRID and tried.expect:
-        return _compared(command, tried, cell)
+        if shown := _compared(command, tried, cell):
+            return shown
+        if not _rests(command, tried.target):
+            return Remedy.ESCALATE
+        if tier is not Tier.Q:
+            return Remedy.AGAIN if known or drifted else Remedy.ESCALATE
+        return _asked(cell, found=found)
     if known or not command.op.effect.once:
         if not drifted:
             return Remedy.AGAIN
         if tier is not Tier.Q:  # it may not be done any more, nor be called not done
             return Remedy.ESCALATE
     if tier is Tier.Q:
-        if found:
-            return Remedy.DONE
-        return Remedy.ESCALATE if cell.lag_s else Remedy.AGAIN
+        return _asked(cell, found=found)
     if tier is Tier.V and tried.expect:
-        return _compared(command, tried, cell)
+        return _compared(command, tried, cell) or Remedy.ESCALATE
     return Remedy.ESCALATE
 
 
-def _compared(command: Step, tried: Intent, cell: Cell) -> Remedy:
-    """Return what a target shows of a call."""
+def _asked(cell: Cell, *, found: bool) -> Remedy:
+    """Return what a provider says of a call that can be asked for it."""
+    if found:
+        return Remedy.DONE
+    return Remedy.ESCALATE if cell.lag_s else Remedy.AGAIN
+
+
+def _compared(command: Step, tried: Intent, cell: Cell) -> Remedy | None:
+    """Return what a target shows of a call; nothing where it is neither as before nor as wanted."""
     if cell.etag(tried.target) == tried.expect:
         return Remedy.AGAIN
     if command.op.verb == "set" and cell.look(tried.target)[0] == command.args.get("value"):
         return Remedy.DONE
-    rests = command.op.effect is Effect.HYBRID and _rests(command, tried.target)
-    return Remedy.AGAIN if rests else Remedy.ESCALATE
+    return None
 
 
 def _rests(command: Step, target: str) -> bool:

@@ -249,7 +249,9 @@ class Runtime(Protocol):
         ``hang_timer_s``, after which a handler that never answers is noticed (or ``None``), and,
         if there is one, ``link_timer_s``, after which a silent connection is.  The conformance
         suite reads ``idle_s``, for how many seconds a runtime may be silent while it has work
-        and nobody has died; without it, half of ``settle_s``.
+        and nobody has died; without it, half of ``settle_s``.  ``worker_name`` says what it calls
+        its workers' names, if they have any that a worker takes from `harness.worker.worker_name`
+        and announces as ``worker``; ``worker_name_governs`` what hangs on one.
         """
         ...
 

@@ -27,7 +27,7 @@ from harness.meter import MeteredLink
 from harness.plan import Plan, arg_of
 from harness.process import Exit, Process, Runner, Service
 from harness.runtime import TERMINAL, Backend, Envelope, Start, Stored
-from harness.schedule import Point, Schedule
+from harness.schedule import BEFORE, Point, Schedule
 from harness.signature import GIVEN_UP
 from harness.snapshot import Snapshot
 from harness.watch import Watch
@@ -63,12 +63,17 @@ class Scene:
     queued: list[str] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     """How the runs were handed over."""
+    ways: dict[str, Sequence[str]] = field(default_factory=dict)
+    """The steps of each run, in order."""
+    bars: dict[str, Point] = field(default_factory=dict)
     guardian: Guardian | None = None
     snapshot: Snapshot | None = None
     unmet: tuple[Process, Mapping[str, Json]] | None = None
     version: str = ""
     forestalled: int | None = None
     ahead_s: float = 0.0
+    named: str = ""
+    """By which name its engine knows the newest worker, if by any."""
     aged_s: float = 0.0
     stage: int = 0
     fault: Fault | None = None
@@ -237,6 +242,38 @@ class Scene:
             wait_until(asked, Deadline.after(most_s), "both have asked", poll_s=LOOK_S)
         return asked()
 
+    def bar(self) -> None:
+        """Hold whoever goes on with a run at the step after the one where it stands."""
+        planned = dict(zip(self.runs, self.plan.schedules, strict=True))
+        for run, at in self.points().items():
+            way = self.ways.get(run, ())
+            ahead = way[way.index(at.step) + 1 :] if at.step in way else ()
+            for point in [Point(step, BEFORE) for step in ahead[:1]]:
+                if point not in {stage.point for stage in planned[run].stages}:
+                    self.world.arm(run, run, str(point))
+                    self.bars[run] = point
+
+    def barred(self, most_s: float) -> bool:
+        """Wait until every run is held there or has ended, or for ``most_s``; say if all are."""
+
+        def held(run: str) -> bool:
+            return run in self.bars and self.watch.of(run).held == str(self.bars[run])
+
+        def there() -> bool:
+            left = [run for run in self.points() if not held(run)]
+            views = self.backend.inspect(self.plan.ident, left) if left else ()
+            return all(view.terminal for view in views)
+
+        with contextlib.suppress(DeadlineError):
+            wait_until(there, Deadline.after(most_s), "every run has gone on", poll_s=LOOK_S)
+        return all(held(run) for run in self.points())
+
+    def unbar(self) -> None:
+        """Let whoever is held there go on."""
+        for run, point in self.bars.items():
+            self.world.release(run, run, str(point))
+        self.bars.clear()
+
     def queue(self) -> None:
         """Submit the backlog: nobody is there to begin it."""
         case, starts = self.plan.case, []
@@ -404,8 +441,13 @@ class Scene:
         self.workers.insert(len(self.workers) if mine else 0, worker)
         announced = worker.announced(Deadline.after(READY_S))
         self.ahead_s = float(str(announced.get("clock_s", time.time()))) - time.time()
+        self.named = str(announced.get("worker", ""))
         self.history.append(
-            "ready", incarnation=worker.incarnation, version=version, ahead_s=self.ahead_s
+            "ready",
+            incarnation=worker.incarnation,
+            version=version,
+            ahead_s=self.ahead_s,
+            worker=self.named,
         )
         if announced.get("version", "") != version:
             msg = f"{worker.incarnation} runs {announced.get('version')!r}, not {version!r}"

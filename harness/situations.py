@@ -129,8 +129,7 @@ def entries(
 ) -> list[tuple[str, list[Entry]]]:
     """Return for each situation what is known of it on each runtime.
 
-    ``named`` are the situations of a suite: ``name``, ``case``, ``guard`` and ``schedule``, or
-    ``name``, ``guard`` and the ``reason`` for which nobody can measure it yet.
+    ``named`` are the situations of a suite: ``name``, ``case``, ``guard`` and ``schedule``.
     """
     proved = {
         (row["runtime"], row["case"], _guard(row), row["schedule"]): row
@@ -140,7 +139,7 @@ def entries(
     why = {(s["runtime"], s["case"], _guard(s), s["fault"]): s["reason"] for s in skips}
     found: dict[str, list[Entry]] = {}
     for one in named:
-        case, guard, schedule = one.get("case", ""), _guard(one), one.get("schedule", "")
+        case, guard, schedule = one["case"], _guard(one), one["schedule"]
         fault = schedule.rpartition(":")[2] if ":" in schedule else "none"
         found.setdefault(one["name"], []).extend(
             Entry(
@@ -148,8 +147,7 @@ def entries(
                 situation=one["name"],
                 guard=guard,
                 row=proved.get((name, case, guard, schedule)),
-                reason=one.get("reason")
-                or why.get((name, case, guard, fault), "the sweep did not come so far"),
+                reason=why.get((name, case, guard, fault), "the sweep did not come so far"),
             )
             for name in runtimes
         )

@@ -74,8 +74,6 @@ def targets(
     chosen = _suite(suite)
     found = []
     for cell in chosen["cells"]:
-        if "case" not in cell:
-            continue
         own = cell.get("faults") or chosen["faults"]
         points, then = _points(cell, "points"), _points(cell, "then")
         kept = [name for name in own if name in faults] if points else faults
@@ -108,29 +106,19 @@ def columns(suite: str) -> tuple[str, ...]:
 def situations(suite: str, guard: str = "") -> list[dict[str, str]]:
     """Return the situations of a suite: what operators call each, its guards and its schedule.
 
-    One that cannot be measured yet has the reason instead of a schedule.
-
     Raises:
         LoadError: there is no such suite.
 
     """
     found: list[dict[str, str]] = []
-    cells = _suite(suite)["cells"]
-    common = set[Guard].intersection(*({*_guards(c, guard)} for c in cells if "case" in c))
-    for cell in cells:
+    for cell in _suite(suite)["cells"]:
         name = cell.get("situation")
-        if name and "case" in cell:
+        if name:
             id_, guards = case(cell["case"]).id, _guards(cell, guard)
             found += [
                 {"name": name, "case": id_, "guard": str(each), "schedule": schedule}
                 for schedule in _schedules(cell)
                 for each in guards
-            ]
-        elif name:
-            found += [
-                {"name": name, "guard": str(each), "reason": cell["unmeasured"]}
-                for each in Guard
-                if each in common or each == guard
             ]
     return found
 

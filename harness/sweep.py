@@ -230,6 +230,7 @@ class Column:
             guarded=guarded,
             live=case.scenario.live,
             asks=guarded and bool(case.scenario.approvals),
+            named=bool(runtime.settings(self.request.profile).get("worker_name")),
         )
 
     def fault(

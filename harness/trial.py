@@ -127,6 +127,7 @@ class Trial:
         for run in [*scene.runs, *scene.bystanders]:
             scene.open(run)
             self.ideals[run] = ideal(case, run, arg_of(case, run))
+            scene.ways[run] = self.ideals[run].steps
         for run, schedule in zip(scene.runs, self.plan.schedules, strict=True):
             for stage in schedule.stages:
                 if fault(stage.fault).copies:

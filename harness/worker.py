@@ -169,6 +169,14 @@ class WorldClient:
                 raise OSError(msg)
 
 
+def worker_name(own: str = "") -> str:
+    """Return by which name this worker is to be known to its engine.
+
+    That is ``own``, or that of this process start; a successor may be given its predecessor's.
+    """
+    return os.environ.get("BAKEOFF_WORKER") or own or os.environ["BAKEOFF_INCARNATION"]
+
+
 def scenario() -> Scenario:
     """Return the scenario that this worker was started for, in the version that it is to run."""
     version = os.environ.get("BAKEOFF_VERSION", "")

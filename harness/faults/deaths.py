@@ -22,6 +22,7 @@ from harness.faults.fault import (
     kill_servers,
     kill_worker,
     needs_server,
+    pause_worker,
     restart_servers,
     restarted,
     succeed,
@@ -36,11 +37,6 @@ def _terminate_worker(scene: Scene) -> None:
 def _kill_and_drift(scene: Scene) -> None:
     kill_worker(scene)
     scene.drift()
-
-
-def _pause_worker(scene: Scene) -> None:
-    scene.worker.pause()
-    scene.report(None, scene.worker.incarnation, paused=True)
 
 
 def _kill_databases(scene: Scene) -> None:
@@ -147,7 +143,7 @@ DEATHS = (
     Fault(
         name="pause(worker)",
         about="A zombie: the worker is frozen, superseded, and wakes up.",
-        inject=_pause_worker,
+        inject=pause_worker,
         heal=succeed,
         recovered=deliver,
         happenings=always(

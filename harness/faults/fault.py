@@ -38,23 +38,25 @@ class UnconfirmedError(Exception):
 class Happening:
     """What a fault can mean to the run that it hits.
 
-    ``dies``: the attempt in flight is lost.  ``again``: it is repeated in place, by the
-    same worker.  ``orphan``: how many further steps the lost attempt still carries out,
-    ``early`` (before its successor) or late (after it).  ``late``: the held request itself
-    still arrives.  ``stuck``: nobody notices.  ``rewound``: the runtime forgets all that it
-    recorded.  ``version``: the next attempt runs that version of the program.  ``refused``:
-    the status in which a runtime leaves the run because the version does not fit; with
-    ``again`` it repeats the call in flight first, with ``orphan`` a step may be on its way.
-    ``given_up``: the runtime gives the run up, as if its own code had failed.  ``lost``: it does
-    not know the run any more.  ``aged_s``: so many virtual seconds pass before its next attempt.
-    ``revoked``: who guards it lets it begin nothing more.  ``damaged``: who guards it cannot
-    believe what it knew of it.  ``wiped``: who guards it does not know what it has done.
+    ``dies``: the attempt in flight is lost.  ``again``: it is repeated in place, by the same
+    worker.  ``orphan``: how many further steps the lost attempt still carries out, ``early``
+    (before its successor), late (after it) or ``beside`` it, while the next call of that one is
+    on its way.  ``late``: the held request itself still arrives.  ``stuck``: nobody notices.
+    ``rewound``: the runtime forgets all that it recorded.  ``version``: the next attempt runs
+    that version of the program.  ``refused``: the status in which a runtime leaves the run
+    because the version does not fit; with ``again`` it repeats the call in flight first, with
+    ``orphan`` a step may be on its way.  ``given_up``: the runtime gives the run up, as if its
+    own code had failed.  ``lost``: it does not know the run any more.  ``aged_s``: so many
+    virtual seconds pass before its next attempt.  ``revoked``: who guards it lets it begin
+    nothing more.  ``damaged``: who guards it cannot believe what it knew of it.  ``wiped``: who
+    guards it does not know what it has done.
     """
 
     dies: bool = True
     again: bool = False
     late: bool = False
     early: bool = False
+    beside: bool = False
     orphan: int = 0
     drift: bool = False
     stuck: bool = False
@@ -109,7 +111,15 @@ class Scene(Protocol):
         """Return what stands between the workers and the world, if anything does."""
         ...
 
+    @property
+    def named(self) -> str:
+        """Return by which name its engine knows the newest worker, if by any."""
+        ...
+
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None: ...
+    def bar(self) -> None: ...
+    def barred(self, most_s: float) -> bool: ...
+    def unbar(self) -> None: ...
     def drift(self) -> None: ...
     def forestall(self) -> None: ...
     def cancel(self) -> None: ...
@@ -136,7 +146,8 @@ class Means:
     ``linked``: there is a link between engine and worker.  ``parts``: the processes that a
     worker has.  ``kept``: the engine's store is in our hands.  ``cancels``: it can cancel a run.
     ``called``: it is the engine that dials the workers.  ``guarded``: a gateway stands before the
-    world.  ``live``: some providers are real.  ``asks``: it asks a human.
+    world.  ``live``: some providers are real.  ``asks``: it asks a human.  ``named``: the engine
+    knows its workers by names.
     """
 
     servers: Sequence[Service] = ()
@@ -150,6 +161,7 @@ class Means:
     guarded: bool = False
     live: bool = False
     asks: bool = False
+    named: bool = False
 
 
 Act = Callable[[Scene], None]
@@ -238,6 +250,12 @@ def restarted(settings: Mapping[str, Json]) -> tuple[Happening, ...]:
 def kill_worker(scene: Scene) -> None:
     """Kill the whole group of the worker."""
     scene.report(scene.worker.kill(), scene.worker.incarnation)
+
+
+def pause_worker(scene: Scene) -> None:
+    """Freeze the worker where it stands."""
+    scene.worker.pause()
+    scene.report(None, scene.worker.incarnation, paused=True)
 
 
 def kill_servers(scene: Scene) -> None:

@@ -64,6 +64,7 @@ class SimulatedOps:
         # It keeps no step itself: what is a step's is in the effect log.
         waits: dict[str, Any] = {name: kept for name, kept in run.kept.items() if kept is True}
         self.known = waits if gated else dict(run.kept)
+        self.told_under: list[int] = []
         self.left: int | None = None
         self.pending: Call | None = None
         self.pending_reply: dict[str, Json] | None = None
@@ -162,6 +163,7 @@ class SimulatedOps:
             run.world.history.append("word", run.run, step=name, premises=premises)
         settled = self.settle(command) if run.own and name in run.intents else None
         if settled is None:
+            self.hold_to_word(command)
             self.hold_to_premises(command)
             if run.refused and command.op.effect.writes:
                 return {"status": "rejected", "value": run.refused}
@@ -187,6 +189,14 @@ class SimulatedOps:
             if cell.etag(premise.path) != premise.etag and STRANGER in cell.authors(premise.path)
         ]
 
+    def hold_to_word(self, command: Step) -> None:
+        """Ask a human anew about what has changed since he was asked for his word."""
+        run = self.run
+        if run.own and self.told_under and command.op in run.world.case.scenario.approvals:
+            under = min(self.told_under)
+            if any(run.changed.get(premise.path, 0) > under for premise in command.premises):
+                raise Escalated
+
     def hold_to_premises(self, command: Step) -> None:
         """Plan anew where a premise is false, or refuse."""
         if drifted := self.drifted(command):
@@ -207,6 +217,8 @@ class SimulatedOps:
         nth = run.count(command.name, "call")
         run.world.history.append("call", run.run, nth=nth, **call.to_json())
         self.pending, self.pending_reply = call, None
+        if nth == 1:
+            run.meet()
         if self.falls(command.name, BEFORE, nth):
             return self.again(command)
         reply = run.world.apply(call)
@@ -294,10 +306,12 @@ class SimulatedOps:
         self.wait(name)
 
     async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
+        under = self.run.waited.setdefault(command.name, self.run.plan)
         self.wait(command.name)
         for signal in self.run.world.case.scenario.signals:
             if (signal.event, signal.key) == (command.event, command.key):
                 self.allow(signal.approves)
+                self.told_under.append(under)
                 return {"payload": signal.payload}
         return None
 

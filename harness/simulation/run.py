@@ -61,8 +61,14 @@ class Run:
     plan: int = 1
     read: dict[str, str] = field(default_factory=dict)
     """What was read by which step."""
+    changed: dict[str, int] = field(default_factory=dict)
+    """The latest plan that each resource forced."""
+    waited: dict[str, int] = field(default_factory=dict)
+    """Under which plan each wait for an event began."""
     anew: set[str] = field(default_factory=set)
     """The steps that read again what had changed."""
+    beside: Callable[[], None] | None = None
+    """What a lost attempt still does while the next call of its successor is on its way."""
     children: list[str] = field(default_factory=list)
     answers: dict[str, Json] = field(default_factory=dict)
     stage: int = 0
@@ -132,7 +138,15 @@ class Run:
             self.forget()
         if self.guarantee is Guarantee.RESTART:
             self.kept.clear()
+        if happening.beside and self.guard is not Guard.GATEWAY:  # there one waits for the other
+            self.beside, orphan = orphan, None
         return [orphan] if orphan and not happening.early else []
+
+    def meet(self) -> None:
+        """Let a lost attempt go on now, if one still does."""
+        orphan, self.beside = self.beside, None
+        if orphan:
+            orphan()
 
     def carry_on(self, ops: SimulatedOps) -> None:
         """Have the gateway finish the call in flight: it does not die with who asked for it."""
@@ -151,6 +165,7 @@ class Run:
             self.refused = self.refused or f"{step} rests on what has changed"
             return
         self.plan += 1
+        self.changed |= dict.fromkeys(paths, self.plan)
         for name in [name for name, path in self.read.items() if path in paths]:
             self.sealed.pop(name, None)
             self.anew.add(name)
@@ -215,6 +230,7 @@ class Run:
             else:
                 status = "completed"
                 break
+        self.meet()
         for orphan in late:
             orphan()
         return "escalated" if self.refused else status, output

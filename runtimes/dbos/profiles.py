@@ -38,6 +38,8 @@ CONFIG: Mapping[str, Json] = {
 # a worker begins it counts.
 DEFAULT: Mapping[str, Json] = {
     "budget_s": None,
+    "worker_name": "executor_id",
+    "worker_name_governs": "recovery: whoever starts under it takes over what it left",
     "settle_s": 60.0,
     "hang_timer_s": None,
     "queue_poll_s": 1.0,

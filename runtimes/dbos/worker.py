@@ -14,7 +14,7 @@ from harness.effects import Json
 from harness.program import play
 from harness.runtime import Envelope
 from harness.scenario import Program
-from harness.worker import announce
+from harness.worker import announce, worker_name
 from runtimes.dbos.ops import FLOWS, SCENARIO, SETTINGS, DbosOps, Flow, ask, workflow
 from runtimes.dbos.starts import TICK, emulates
 
@@ -71,9 +71,11 @@ def serve(programs: Mapping[str, Flow]) -> None:
     """Launch DBOS, which takes over the executor's runs, and serve until killed."""
     for name, flow in programs.items():
         register(name, flow)
-    DBOS(config=SETTINGS["config"])
+    config = SETTINGS["config"]
+    config["executor_id"] = executor = worker_name(config["executor_id"])
+    DBOS(config=config)
     DBOS.launch()
-    announce(executor=SETTINGS["config"]["executor_id"])
+    announce(executor=executor, worker=executor)
     signal.pause()
 
 

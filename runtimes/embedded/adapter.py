@@ -39,6 +39,8 @@ class EmbeddedBackend:
     servers: Sequence[Service] = ()
     stores: dict[str, Store] = field(default_factory=dict)
     workers: dict[str, Process] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """Those of the workers."""
 
     def _store(self, pool: str) -> Store:
         if pool not in self.stores:
@@ -53,8 +55,8 @@ class EmbeddedBackend:
 
     def attach(self, pool: str, worker: Process, announced: Mapping[str, Json]) -> None:
         """Nothing to register: a worker takes over at its start."""
-        del announced
         self.workers[pool] = worker
+        self.names[pool] = str(announced.get("worker", worker.incarnation))
 
     def submit(self, starts: Sequence[Start]) -> None:
         """Put runs into their pool's store and tell its worker."""
@@ -85,7 +87,7 @@ class EmbeddedBackend:
     def inspect(self, pool: str, runs: Sequence[str]) -> Sequence[RunView]:
         """Read where runs stand."""
         worker = self.workers.get(pool)
-        alive = worker.incarnation if worker and worker.alive() else ""
+        alive = self.names[pool] if worker and worker.alive() else ""
         return self._store(pool).views(runs, alive)
 
     def journal(self, pool: str, run: str) -> Sequence[JournalEntry]:
@@ -100,7 +102,8 @@ class EmbeddedBackend:
 class EmbeddedRuntime:
     """A policy under a name; ``argv`` is how its worker is started.
 
-    ``durable`` says that what is kept outlives a power cut, not only the process.
+    ``durable`` says that what is kept outlives a power cut, not only the process, and
+    ``worker_name`` what a worker's name is to it.
     """
 
     name: str
@@ -109,6 +112,7 @@ class EmbeddedRuntime:
     kind: Kind
     argv: Sequence[str] = ("-m", "runtimes.embedded.worker")
     durable: bool = False
+    worker_name: str = "the claim of a run"
     backend: type[EmbeddedBackend] = EmbeddedBackend
     dial: Dial = Dial.NONE
     profiles: Sequence[str] = ("default", "fast")
@@ -140,6 +144,8 @@ class EmbeddedRuntime:
             "takes_over": "the next worker, at its start",
             "attempts": None,
             "governs": {"dead_worker": "takes_over", "unreachable": "takes_over", **LIMITS},
+            "worker_name": self.worker_name,
+            "worker_name_governs": "nothing",
             "journal": f"sqlite wal, synchronous={'full' if self.durable else 'normal'}",
         }
 

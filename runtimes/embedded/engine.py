@@ -12,7 +12,7 @@ from harness.policy import Policy as Asked
 from harness.program import FailedError, ProgramError, play
 from harness.runtime import Envelope, Start
 from harness.scenario import Program, Scenario
-from harness.worker import WorldClient, child_envelope
+from harness.worker import WorldClient, child_envelope, worker_name
 from runtimes.embedded.gate import Gate
 from runtimes.embedded.ops import EmbeddedOps, EscalatedError, Policy, ReplanError
 from runtimes.embedded.store import FencedError, Store
@@ -63,7 +63,7 @@ class Engine:
 
     def mark(self, run: str, status: str, detail: str) -> None:
         """Write where a run stands, in this worker's hands."""
-        claim = self.world.incarnation
+        claim = worker_name()
         self.store.set_status(run, status, claim=claim, detail=detail, fenced=self.fenced)
 
     def start_child(self, parent: Envelope, name: str, program: str, arg: Json) -> str:

@@ -238,7 +238,7 @@ class Store:
             )
 
     def views(self, runs: Sequence[str], worker: str) -> list[RunView]:
-        """Return what is known of runs; ``worker`` is the incarnation that lives now."""
+        """Return what is known of runs; ``worker`` is the name of the one that lives now."""
         marks = ",".join("?" * len(runs))
         rows = self._sql.execute(
             f"select run, status, output, claim, detail from runs where run in ({marks})",  # noqa: S608

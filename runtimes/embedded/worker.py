@@ -7,7 +7,7 @@ import sys
 
 from pathlib import Path
 
-from harness.worker import WorldClient, announce, scenario
+from harness.worker import WorldClient, announce, scenario, worker_name
 from runtimes.embedded.engine import Engine
 from runtimes.embedded.ops import Policy
 from runtimes.embedded.store import Store
@@ -20,7 +20,7 @@ async def work(engine: Engine) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     engine.store.take_over()
     engine.look()
-    announce()
+    announce(worker=worker_name())
     while await reader.readline():
         engine.look()
 

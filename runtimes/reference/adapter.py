@@ -50,6 +50,7 @@ class ReferenceRuntime(EmbeddedRuntime):
     kind: Kind = Kind.LIBRARY
     argv: Sequence[str] = ("-m", "runtimes.reference.worker")
     durable: bool = True
+    worker_name: str = "the holder of a lease"
     backend: type[EmbeddedBackend] = ReferenceBackend
 
 

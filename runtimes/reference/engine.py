@@ -20,7 +20,7 @@ from typing import Any
 from harness.effects import Guard, Json, Tier, idempotency_key
 from harness.history import step_name
 from harness.policy import Policy as Asked
-from harness.program import Command, FailedError, One, ProgramError, Step
+from harness.program import Command, FailedError, One, ProgramError, Step, WaitFor
 from harness.runtime import Envelope, Start
 from harness.scenario import Program, Scenario
 from harness.worker import RefusedError, WorldClient, WorldError
@@ -34,11 +34,12 @@ from runtimes.reference.effect_log.errors import (
     EffectLogError,
     FencedError,
 )
+from runtimes.reference.effect_log.facts import Standing
 from runtimes.reference.effect_log.log import EffectLog
 from runtimes.reference.resume import errors
 from runtimes.reference.resume.clock import WallClock
 from runtimes.reference.resume.recovery import take_over
-from runtimes.reference.resume.session import Session
+from runtimes.reference.resume.session import Session, standing
 from runtimes.reference.resume.words import answer_of, side_by_side, wanted_of
 from runtimes.reference.upstreams.base import (
     LostError,
@@ -153,6 +154,12 @@ class ReferenceOps(EmbeddedOps):
 
     engine: ReferenceEngine
 
+    def __init__(self, engine: Engine, envelope: Envelope, asked: Asked) -> None:
+        """Read what was kept of the run; nobody has said anything to this attempt yet."""
+        super().__init__(engine, envelope, asked)
+        self.told_under: list[int] = []
+        """The plans under which it began to wait for what it was told."""
+
     async def step(self, command: Step) -> dict[str, Json]:
         """Return what the log has of a step, or do it once."""
         if self.envelope.guard is not Guard.GATEWAY:
@@ -169,6 +176,7 @@ class ReferenceOps(EmbeddedOps):
         session, name = self.engine.sessions[self.envelope.run], command.name
         premises = {premise.path: premise.etag for premise in command.premises}
         wanted = wanted_of(name, command.op, command.args, premises, slept_s=command.slept_s)
+        self.hold_to_word(command)
         with telling():
             while not self.spent(name):
                 try:
@@ -188,6 +196,37 @@ class ReferenceOps(EmbeddedOps):
             why = f"{name}: its attempts are used up, and nobody knows whether it was done"
             raise EscalatedError(why)
         return {**SPENT}
+
+    def hold_to_word(self, command: Step) -> None:
+        """Hold what a human must allow to what was so when he was asked.
+
+        Which event is his word, the program does not say: the oldest may be.
+
+        Raises:
+            EscalatedError: what it rests on has changed since.
+
+        """
+        facts, name = self.engine.sessions[self.envelope.run].facts, command.name
+        done = standing(facts, name) is Standing.DONE
+        if done or command.op not in self.engine.scenario.approvals or not self.told_under:
+            return
+        under = min(self.told_under)
+        paths = [p.path for p in command.premises if facts.drifted.get(p.path, 0) > under]
+        if paths:
+            why = f"{name}: the word was asked for before {', '.join(paths)} changed; say it anew"
+            raise EscalatedError(why)
+
+    async def wait_for(self, command: WaitFor) -> dict[str, Json] | None:
+        """Wait for an event; under which plan that began is on disk before anything can come."""
+        if self.envelope.guard is Guard.GATEWAY:  # which asks a human itself
+            return await super().wait_for(command)
+        if self.kept(command.name, "plan") is None:
+            plan = self.engine.sessions[self.envelope.run].facts.plan_epoch
+            self.keep(command.name, "plan", plan)
+        found = await super().wait_for(command)
+        if found is not None:
+            self.told_under.append(self.kept(command.name, "plan"))
+        return found
 
     async def back_off(self, name: str) -> None:
         """Wait as the program asks, or a moment."""

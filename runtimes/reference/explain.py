@@ -33,6 +33,7 @@ ROWS = {"true": 14, "authority": 8, "next": 10}
 SHORT = 12
 """Characters of a version or a capability: enough to tell two apart."""
 FOR_GOOD = "; CANNOT BE UNDONE"
+OVERTAKEN = ", which is otherwise: it may have been done before"
 LESS = ("done", "not done", "revoked", "capability")
 """What a screen leaves out first."""
 
@@ -196,7 +197,7 @@ def _said(tried: Tried) -> str:
     if tried.resolution:
         text += f" ({tried.resolution.method}, says {tried.resolution.by})"
     if found and tried.standing is Standing.NOT_DONE:
-        text += _why(found)
+        text += OVERTAKEN if tried.overtaken else _why(found)
     if intent.effect is Effect.IRREVERSIBLE and tried.standing is not Standing.NOT_DONE:
         text += FOR_GOOD
     return text

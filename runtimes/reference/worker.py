@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.effects import Tier
-from harness.worker import WorldClient, scenario
+from harness.worker import WorldClient, scenario, worker_name
 from runtimes.embedded.store import Store
 from runtimes.embedded.worker import work
 from runtimes.reference.effect_log.folder import effect_log
@@ -22,7 +22,7 @@ from runtimes.reference.engine import ReferenceEngine, effects
 def engine() -> Iterator[ReferenceEngine]:
     """Lend the engine that the command line asks for."""
     path, world, tier = Path(sys.argv[2]), WorldClient(), Tier(os.environ["BAKEOFF_TIER"])
-    with effect_log(effects(path), world.incarnation) as log:
+    with effect_log(effects(path), worker_name()) as log:
         yield ReferenceEngine(Store(path, durable=True), scenario(), world, log, tier)
 
 

@@ -34,6 +34,7 @@ class Profile:
             "budget_s": budget_s(mine),
             "governs": {**GOVERNS},
             "http2_streams": STREAMS,
+            "worker_name": None,  # the server knows an address, and whoever serves there
         }
 
 

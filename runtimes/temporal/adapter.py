@@ -75,6 +75,8 @@ class Temporal:
             "hang_timer_s": timers.heartbeat_s,
             "budget_s": timers.run_s or None,
             "attempts_count": "errors, timeouts and deaths",
+            "worker_name": "identity",
+            "worker_name_governs": "nothing",
             "governs": {**GOVERNS},
             "sqlite": [*pragmas(timers)],
         }

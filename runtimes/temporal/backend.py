@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,17 +34,24 @@ class TemporalBackend:
     """The worker's, run as a script."""
     scenarios: dict[str, Scenario] = field(default_factory=dict)
     """Of each pool."""
+    asked_s: dict[str, float] = field(default_factory=dict)
+    """When the latest worker of each pool was asked for (seconds since 1970)."""
+    names: set[str] = field(default_factory=set)
+    """Those that pollers have had."""
 
     def worker(self, pool: str, scenario: str) -> WorkerSpec:
         """Return how to start a worker: it polls through the link."""
         self.scenarios[pool] = load_scenario(scenario)
+        self.asked_s[pool] = time.time()
         argv = [sys.executable, "-m", self.module, pool]
         return WorkerSpec(argv=argv, env=self.place.environment() | {"BAKEOFF_SCENARIO": scenario})
 
     def attach(self, pool: str, worker: Process, announced: Mapping[str, Json]) -> None:
-        """Wait until the server knows this incarnation as a poller."""
-        del announced
-        self.rpc.call("polling", ATTACH_S, pool=pool, worker=worker.incarnation)
+        """Wait until the server knows the worker as a poller, not one of its name before it."""
+        name = str(announced.get("worker", worker.incarnation))
+        since_s = self.asked_s[pool] if name in self.names else 0.0
+        self.rpc.call("polling", ATTACH_S, pool=pool, worker=name, since_s=since_s)
+        self.names.add(name)
 
     def submit(self, starts: Sequence[Start]) -> None:
         """Start workflows; their ids make it idempotent."""

@@ -42,8 +42,8 @@ class Handlers:
         info = await service.get_system_info(GetSystemInfoRequest(), retry=True, timeout=RPC_S)
         return info.server_version
 
-    async def polling(self, pool: str, worker: str) -> None:
-        """Return once the server was asked for work by ``worker``, for both kinds of it."""
+    async def polling(self, pool: str, worker: str, since_s: float) -> None:
+        """Return once ``worker`` has asked the server for both kinds of work since then."""
         for kind in (
             TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
             TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
@@ -56,7 +56,11 @@ class Handlers:
             while True:
                 service = self._client.workflow_service
                 seen = await service.describe_task_queue(request, retry=True, timeout=RPC_S)
-                if any(poller.identity == worker for poller in seen.pollers):
+                if any(
+                    poller.identity == worker
+                    and poller.last_access_time.ToNanoseconds() >= since_s * 1e9
+                    for poller in seen.pollers
+                ):
                     break
                 await asyncio.sleep(POLL_S)
 

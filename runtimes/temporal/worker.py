@@ -18,7 +18,7 @@ from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from harness.effects import Effect, Json, Op
 from harness.program import Premise, Step
 from harness.runtime import Envelope
-from harness.worker import announce
+from harness.worker import announce, worker_name
 from runtimes.temporal.child import PLACE, SCENARIO, SLOTS, TIMERS, WORLD
 from runtimes.temporal.cron import schedule
 from runtimes.temporal.runs import FAILURES, Run
@@ -66,9 +66,8 @@ async def work(
     pool = sys.argv[1]
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    client = await Client.connect(
-        PLACE.target, namespace=PLACE.namespace, identity=WORLD.incarnation
-    )
+    name = worker_name()
+    client = await Client.connect(PLACE.target, namespace=PLACE.namespace, identity=name)
     if uses(SCENARIO) & GATED:
         from runtimes.temporal.emulated import gate  # noqa: PLC0415 - only where it is used
 
@@ -91,7 +90,7 @@ async def work(
         max_heartbeat_throttle_interval=timedelta(seconds=TIMERS.throttle_s),
     )
     async with worker:
-        announce()
+        announce(worker=name)
         await stop.wait()
 
 

@@ -16,6 +16,7 @@ SLICE = {
     ("health[O,echo]", "read_health/after_ack#1:kill(worker)"),
     ("order[K]", "charge/after_effect#1:age(25h)"),
     ("order[O]", "charge/before_effect#1:double(worker)"),
+    ("order[O]", "charge/before_effect#1:namesake(worker)"),
     ("order[O]", "charge/before_effect#1:revoke(token)"),
     ("transfer[K]", "send_money/after_effect#1:kill(worker)"),
 }
@@ -67,6 +68,8 @@ def test_a_gateway_before_the_world(name, tmp_path):
     assert ["revoke(token)"] == [row["fault"] for row in rows if row["end"] == "escalated"]
     (double,) = [row for row in rows if row["fault"] == "double(worker)"]
     assert ["both asked for it"] == double["told"]
+    (namesake,) = [row for row in rows if row["fault"] == "namesake(worker)"]
+    assert namesake["told"][0].endswith("woke while its successor was at work")
     assert [] == screen.skips
 
 

@@ -110,8 +110,9 @@ def evidence(
     given: Sequence[Said] = (),
     error: Exception | None = None,
     aged: bool = False,
+    drifted: bool = False,
 ) -> Evidence:
     """Return a run as an oracle sees it."""
     found = {path: Thing(value, 1, "") for path, value in (things or {}).items()}
     world = World(Tier.Q, fences, Time(), found, [*ledger])
-    return Evidence(world, [*records], known(records), [*given], error, aged=aged)
+    return Evidence(world, [*records], known(records), [*given], error, drifted=drifted, aged=aged)

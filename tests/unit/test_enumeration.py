@@ -19,6 +19,7 @@ from runtimes.reference.effect_log.errors import ConflictError, FencedError
 from runtimes.reference.effect_log.records import (
     Lease,
     Plan,
+    Read,
     Record,
     Revoke,
     Terminal,
@@ -43,8 +44,13 @@ UNDER = intent("notify", plan_epoch=1, capability="first")
 OWN = intent("clear", plan_epoch=1, capability="second")
 REVOKE = Revoke(capabilities=("first",), by="life-2", why="epoch 2 began")
 ASKED = resolution(MAIL, Verdict.UNKNOWN)
+VALUE = intent("cut_over", plan_epoch=1, effect=Effect.HYBRID, tier=Tier.V, target=DNS)
+KEYED = intent("cut_over", plan_epoch=1, effect=Effect.HYBRID, tier=Tier.K, target=DNS)
+ASKED_V = resolution(VALUE, Verdict.UNKNOWN)
 BEGUN: tuple[Record, ...] = (LEASE, PLAN)
 HYBRID = applied("cut_over", Effect.HYBRID)
+THEIRS = applied("cut_over", Effect.HYBRID, over="h")
+SAW = Read(slot="read_dns@2", resource=DNS, version="v2", value_hash="h")
 END = {
     "target": "created",
     DNS: "target",
@@ -59,8 +65,8 @@ CASES: dict[str, tuple[Evidence, Evidence]] = {
         evidence(*BEGUN, SAFE, ledger=[applied("notify"), *[applied("create", Effect.IDEMPOTENT)] * 2]),
     ),
     "O1b hybrid twice": (
-        evidence(*BEGUN, CUT, ledger=[HYBRID, HYBRID]),
         evidence(*BEGUN, CUT, AGAIN, ledger=[HYBRID, applied("cut_over", Effect.HYBRID, rows=4)]),
+        evidence(*BEGUN, CUT, ledger=[HYBRID, applied("notify")]),
     ),
     "O2 lost": (
         evidence(*BEGUN, DONE, ledger=[applied(slot) for slot in OWED[1:]]),
@@ -129,6 +135,8 @@ def test_an_oracle_sees(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "seen", "violated"),
     [
+        pytest.param("O5 stale write", evidence(*BEGUN, CUT, ledger=[THEIRS]), True, id="over what was never read"),
+        pytest.param("O5 stale write", evidence(*BEGUN, SAW, CUT, ledger=[THEIRS]), False, id="over what was read"),
         pytest.param("O6 fenced", evidence(*BEGUN, MAIL, SECOND, AGAIN, ledger=[applied("notify", rows=5)], fences=False), False, id="who fences nothing"),
         pytest.param("O12 doubt closed", evidence(*BEGUN, MAIL, MAIL), True, id="tried again in doubt"),
         pytest.param("O12 doubt closed", evidence(*BEGUN, SAFE, SAFE), False, id="and twice is once"),
@@ -136,6 +144,9 @@ def test_an_oracle_sees(name: str) -> None:
         pytest.param("O13 needless escalation", evidence(*BEGUN, intent("notify", tier=Tier.K), ASKED, aged=True), False, id="past it"),
         pytest.param("O13 needless escalation", evidence(*BEGUN, intent("notify", tier=Tier.V, target=INBOX), ASKED), False, id="a list"),
         pytest.param("O13 needless escalation", evidence(*BEGUN, intent("notify", tier=Tier.V, target="users"), ASKED), True, id="a value"),
+        pytest.param("O13 needless escalation", evidence(*BEGUN, VALUE, ASKED_V), True, id="a value that rests on another"),
+        pytest.param("O13 needless escalation", evidence(*BEGUN, VALUE, ASKED_V, drifted=True), False, id="and a stranger's since"),
+        pytest.param("O13 needless escalation", evidence(*BEGUN, KEYED, resolution(KEYED, Verdict.UNKNOWN), drifted=True), True, id="but its key is known"),
         pytest.param("O15 ended", evidence(error=ConflictError("other words")), False, id="refused"),
         pytest.param("O15 ended", evidence(error=FencedError("overtaken")), True, id="nobody goes on"),
         pytest.param("O15 ended", evidence(*BEGUN, MAIL), True, id="left in doubt"),
@@ -187,6 +198,19 @@ def test_a_safeguard_is_missed(name: str) -> None:
     kill = command.hunt(name, MUTANTS[name])
     assert kill.oracles
     assert (name == "escalate always") is not bool({*kill.oracles} - SCORES)
+
+
+def test_a_name_is_no_lease() -> None:
+    """Who has the name of the run's holder, and not its epoch, would do harm if he were let."""
+    found: set[str] = set()
+    with MUTANTS["lease by name"].here():
+        for ended in runs("zombie", Tier.K):
+            found |= judge(ended.evidence).keys()
+            if "O1 duplicate" in found:
+                break
+    assert "O1 duplicate" in found
+    holders = {r.holder for r in ended.evidence.records if isinstance(r, Lease)}
+    assert {"life"} == holders
 
 
 # Not vacuous ---------------------------------------------------------------------------------

@@ -77,6 +77,10 @@ MAIL = intent("notify")
             ("not done", "dns.set on dns/app, which was not as expected"),
         ),
         (
+            (CUT, completion(CUT, Outcome.CONFLICT, irreversible=False, via=Via.RECONCILE)),
+            ("not done", "dns.set on dns/app, which is otherwise: it may have been done before"),
+        ),
+        (
             (
                 MAIL,
                 completion(

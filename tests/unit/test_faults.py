@@ -72,6 +72,12 @@ class Worker:
     def kill(self) -> None:
         """Do nothing, and have nothing to say of it."""
 
+    def pause(self) -> None:
+        """Do nothing."""
+
+    def resume(self) -> None:
+        """Do nothing."""
+
 
 @dataclass(slots=True)
 class Kept:
@@ -140,6 +146,9 @@ class Stage:
     workers: list[Worker] = field(default_factory=lambda: [Worker("w1")])
     guardian: Any = None
     drops: bool = False
+    named: str = ""
+    names: list[str] = field(default_factory=list)
+    """What further workers say of themselves."""
 
     @property
     def worker(self) -> Process:
@@ -163,6 +172,16 @@ class Stage:
         del most_s
         return self.over
 
+    def bar(self) -> None:
+        self.said.append("bar")
+
+    def barred(self, most_s: float) -> bool:
+        self.said.append(f"barred {most_s:g}")
+        return self.both
+
+    def unbar(self) -> None:
+        self.said.append("unbar")
+
     def asked_twice(self, most_s: float) -> bool:
         del most_s
         return self.both
@@ -180,8 +199,8 @@ class Stage:
 
     def succeed(self, version: str = "", env: Mapping[str, str] | None = None) -> None:
         assert not version
-        assert not env
-        self.said.append("succeed")
+        self.said.append(" ".join(["succeed", *(env or {}).values()]))
+        self.named = self.names.pop(0) if self.names else self.named
         self.workers.append(Worker(f"w{len(self.workers) + 1}"))
 
     def drift(self) -> None:
@@ -246,6 +265,7 @@ def test_everything_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         called=True,
         guarded=True,
         asks=True,
+        named=True,
     )
     reasons = {name: each.obstacle(means) for name, each in FAULTS.items() if "clock" not in name}
     assert {None} == set(reasons.values())
@@ -330,6 +350,31 @@ def test_a_second_worker_beside_the_first(both: bool, said: str) -> None:
     for act in (fault("double(worker)").inject, fault("double(worker)").heal):
         act(stage)
     assert ["succeed", "broke w1 True", said, "reply"] == stage.said
+
+
+@pytest.mark.parametrize(
+    ("both", "when"),
+    [
+        (True, "while its successor was at work"),
+        (False, "when its successor had done what it could"),
+    ],
+)
+def test_a_successor_of_the_same_name(both: bool, when: str) -> None:
+    """It has the name of the frozen one, which wakes once it has gone on, and before it goes on."""
+    stage = Stage([], both=both, named="w", names=["w"], settings={"settle_s": 15.0})
+    for act in (fault("namesake(worker)").inject, fault("namesake(worker)").heal):
+        act(stage)
+    woke = f"the first of two named w woke {when}"
+    order = ["broke w1", "bar", "succeed w", "barred 15", "reply", "outlast 1", "unbar", woke]
+    assert order == stage.said
+
+
+@pytest.mark.parametrize(("first", "second"), [("w", "v"), ("", ""), ("w", "")])
+def test_a_successor_of_another_name_shows_nothing(first: str, second: str) -> None:
+    """What both say that they are called must be the same, and something."""
+    stage = Stage([], named=first, names=[second], settings={"settle_s": 15.0})
+    with pytest.raises(UnconfirmedError, match=rf"w1 says that it is '{first}'"):
+        fault("namesake(worker)").heal(stage)
 
 
 @pytest.mark.parametrize("over", [True, False])

@@ -723,6 +723,19 @@ def test_two_at_one_step_are_one_at_the_gateway(guarantee: Guarantee) -> None:
     assert frozenset() == expected("order[O]", schedule, guarantee, Guard.GATEWAY).permitted
 
 
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_two_of_one_name_are_one_at_the_gateway(guarantee: Guarantee) -> None:
+    """Who wakes beside its successor may double what is left; an epoch, or a gateway, says no."""
+    schedule = "charge/after_ack#1:namesake(worker)"
+    bare = expected("order[O]", schedule, guarantee)
+    once = guarantee is Guarantee.EFFECT_ONCE
+    assert (set() if once else {"duplicate_effect", "parity", "zombie_write"}) == bare.permitted
+    assert frozenset() == expected("order[O]", schedule, guarantee, Guard.GATEWAY).permitted
+    # One after the other, no write comes after a later call of the other one.
+    apart = expected("order[O]", "charge/after_ack#1:pause(worker)", Guarantee.MEMO)
+    assert {"duplicate_effect", "parity"} == apart.permitted
+
+
 def test_words_that_differ_under_one_key() -> None:
     """Asked again, a model chooses other words: the key's provider refuses, a seal has the first."""
     schedule = "send_money/after_effect#1:kill(worker)"
@@ -810,13 +823,14 @@ def test_a_forgetful_gateway(guarantee: Guarantee) -> None:
 @pytest.mark.parametrize("guarantee", list(Guarantee))
 @pytest.mark.parametrize("fault", ["drift(world)", "drift(approval)"])
 def test_a_word_that_has_grown_old(guarantee: Guarantee, fault: str) -> None:
-    """An event is believed whatever has changed, by who plans anew too; a gateway asks again."""
+    """An event is believed whatever has changed, but by who plans anew; a gateway asks again."""
     schedule = f"approved payout/waiting#1:{fault}"
     bare = expected("payout[O]", "approved payout/waiting#1:drift(world)", guarantee)
     replans = guarantee is Guarantee.EFFECT_ONCE
     restarts = guarantee is Guarantee.RESTART
-    found = {"unapproved"} if replans else {"stale_decision"}
+    found = set() if replans else {"stale_decision"}
     assert (found | {"unapproved"} if restarts else found) == bare.violated
+    assert {"escalated" if replans else "completed"} == bare.ends
     guarded = expected("payout[O]", schedule, guarantee, Guard.GATEWAY)
     assert frozenset() == guarded.permitted
     assert {"completed" if replans else "escalated"} == guarded.ends

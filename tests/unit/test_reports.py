@@ -224,21 +224,22 @@ COMPARED = [
 def test_situations_behind_guards_are_one_table(tmp_path):
     """A row for each situation, a column for each runtime behind each guard, and the reasons."""
     rows = [violated(mode="alone"), row(schedule=TWICE, guard="gateway", mode="alone")]
-    gap = {"name": "18 torn | tail", "reason": "no trial tears a file"}
+    torn = "pay/after_effect#1:tear(log)"
+    gap = {"name": "18 torn | tail", "case": "shop[O]", "guard": "none", "schedule": torn}
     reports.write(store(tmp_path, rows, situations=[*COMPARED, gap]))
     summary = (tmp_path / "summary.md").read_text()
     assert "| situation | acme none | acme gateway |" in summary
     assert "| 5 mail twice | ✗ duplicate\\_effect | ✓ clean |" in summary
-    assert "- 18 torn \\| tail: not measured: no trial tears a file" in summary
+    assert "- 18 torn \\| tail: not measured: the sweep did not come so far" in summary
     page = (tmp_path / "report.html").read_text()
     assert '<h2 id="situations">Situations</h2>' in page
     assert "<th>acme, none</th><th>acme, gateway</th>" in page
     signs = page[page.index('<table class="signs">') : page.index('<h2 id="matrix">')]
     assert 'class="sq k-predicted" href="trials/' in signs
     assert "5 mail twice, acme, guard gateway: clean" in signs
-    assert "18 torn | tail, acme, guard none: no trial tears a file" in signs
+    assert "18 torn | tail, acme, guard none: the sweep did not come so far" in signs
     assert ">duplicate_effect</a>" in page
-    assert "no trial tears a file" in page
+    assert "the sweep did not come so far" in page
 
 
 def test_what_is_not_measured_is_no_number(tmp_path):

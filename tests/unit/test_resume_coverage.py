@@ -56,9 +56,7 @@ UNITS = {
         "return",
         "case Move.ESCALATE:",  # there is no other move
         # An effect whose program tries no more.
-        "tried = self.facts.effects.get(slot)",
-        "if tried and tried.standing is Standing.IN_DOUBT:",
-        "await self._resolve(tried.intent, Verdict.UNKNOWN, why)",
+        "if tried and (tried.overtaken or tried.standing is Standing.IN_DOUBT):",
     ),
     "clock": (
         "await asyncio.sleep(left_ms / 1000)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -100,6 +101,7 @@ def bench(tier: Tier) -> Bench:
     return found
 
 
+CUT = wanted("cut", "set", "zone", premises={"zone": "v1"})
 CLEAR, CREATE, READ = wanted("clear", "clear"), wanted("create", "create"), wanted("look", "read")
 
 
@@ -494,6 +496,51 @@ def test_a_stranger_did_what_was_in_doubt(down: dict[str, Exception]) -> None:
         assert outcome is completion.outcome
         assert [] == run.done
     assert {} == down
+
+
+def overtaken(tier: Tier, before: str) -> Bench:
+    """Return a run whose write was in doubt when a stranger wrote its target."""
+    run = bench(tier)
+    run.perform(READ)
+    run.dies(CUT, before)
+    run.state.world.drift("zone", "theirs")
+    run.take()
+    return run
+
+
+def again(run: Bench) -> Given:
+    """Ask for the same write on what is there now."""
+    return run.perform(replace(CUT, premises={"zone": run.perform(READ).version}))
+
+
+@pytest.mark.parametrize("tier", [Tier.V, Tier.O])
+@pytest.mark.parametrize(
+    ("before", "said"), [("send", Verdict.ABSENT), ("answer", Verdict.APPLIED)]
+)
+def test_what_a_stranger_may_have_written_over(tier: Tier, before: str, said: Verdict) -> None:
+    """A new plan may do otherwise; the same again only once a human has said that it was not done."""
+    run = overtaken(tier, before)
+    assert 2 == run.session.facts.plan_epoch
+    for _ in range(2):
+        with pytest.raises(EscalatedError, match="before its target was changed"):
+            again(run)
+        run.take()
+    assert ["cut"] == run.session.facts.unresolved
+    say(run.state)
+    run.take()
+    assert said is run.session.facts.effects["cut"].resolution.verdict  # type: ignore[union-attr]
+    again(run)
+    assert ["cut"] == run.done
+
+
+@pytest.mark.parametrize("tier", [Tier.K, Tier.Q])
+@pytest.mark.parametrize("before", ["send", "answer"])
+def test_who_can_be_asked_says_whether_it_was_written_over(tier: Tier, before: str) -> None:
+    """A known key, or a question, tells: it is done once, and nobody else is asked."""
+    run = overtaken(tier, before)
+    again(run)
+    assert ["cut"] == run.done
+    assert [] == run.session.facts.unresolved
 
 
 def test_what_was_overwritten_is_not_written_again() -> None:

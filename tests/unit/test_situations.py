@@ -80,10 +80,12 @@ def test_a_batch_proves_nothing() -> None:
     assert "the sweep did not come so far" in said(row(mode="batch"))
 
 
+SCHEDULE = "pay/after_effect#1:tear(log)"
+TORN = {"name": "torn", "case": "shop[O]", "guard": "none", "schedule": SCHEDULE}
 COMPARED = [
     {**NAMED[0], "guard": "none"},
     {**NAMED[0], "guard": "gateway"},
-    {"name": "torn", "reason": "no trial tears a file"},
+    TORN,
 ]
 
 
@@ -95,14 +97,15 @@ def compared(*rows: dict[str, Any], skips: tuple[dict[str, str], ...] = ()) -> l
 def test_guards_stand_side_by_side() -> None:
     """A row is a situation, a column a runtime behind a guard, the weakest first."""
     twice = row(guard="none", outcome="violated", violated=["duplicate_effect"])
-    table = entries(COMPARED, ["acme"], [row(guard="gateway"), twice], [])
+    gap = {**TORN, "runtime": "acme", "fault": "tear(log)", "reason": "nobody has a log"}
+    table = entries(COMPARED, ["acme"], [row(guard="gateway"), twice], [gap])
     assert ["none", "gateway"] == guards(table)
     said_ = told(table)
     assert ["      acme", "      n g", "away  ✗ ✓", "torn  ∅"] == [
         text.rstrip() for text in said_[1:5]
     ]
     assert "  duplicate_effect: acme/n" in said_
-    assert "torn: not measured: no trial tears a file" in said_
+    assert "torn: not measured: nobody has a log" in said_
 
 
 def test_each_state_has_its_word() -> None:
@@ -166,4 +169,4 @@ def test_a_situation_as_json() -> None:
         "trial": "t",
         "why": "",
     } == found[1]
-    assert "no trial tears a file" == found[2]["why"]
+    assert "the sweep did not come so far" == found[2]["why"]

@@ -29,6 +29,7 @@ from runtimes.reference.effect_log.records import (
     Summary,
     Terminal,
     Verdict,
+    Via,
     made,
     plain,
 )
@@ -73,6 +74,13 @@ class Tried:
         if self.completion is not None:
             return OUTCOMES[self.completion.outcome]
         return Standing.IN_DOUBT if self.resolution is None else VERDICTS[self.resolution.verdict]
+
+    @property
+    def overtaken(self) -> bool:
+        """Say whether its target was found to be otherwise: it may have been done before that."""
+        if self.completion is None:
+            return False
+        return (self.completion.outcome, self.completion.via) == (Outcome.CONFLICT, Via.RECONCILE)
 
 
 @dataclass(slots=True)
@@ -295,7 +303,8 @@ def _completion(facts: Facts, seq: int, record: Completion) -> None:
 def _resolution(facts: Facts, seq: int, record: Resolution) -> None:
     del seq
     tried = _tried(facts, record)
-    if tried.standing not in OPEN:
+    asks = tried.overtaken and record.verdict is Verdict.UNKNOWN
+    if tried.standing not in OPEN and not asks:
         _refuse(f"{record.slot} is {tried.standing} already")
     if record.verdict is not Verdict.UNKNOWN and not record.authoritative:
         _refuse(f"{record.verdict} needs evidence that is authoritative")

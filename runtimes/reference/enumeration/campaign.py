@@ -128,11 +128,14 @@ def drifts(first: State) -> Iterator[Ended]:
 
 
 def zombies(fresh: Callable[[], State]) -> Iterator[Ended]:
-    """Freeze the first life at every stop, and wake it at every stop of the second one."""
+    """Freeze the first life at every stop, and wake it at every stop of the second one.
+
+    Both have one name, as workers have whose names are stable: nothing may hang on it.
+    """
     for frozen in count():
         for woken in count():
             state = fresh()
-            with Life(state, "life-1") as zombie, Life(state, "life-2") as second:
+            with Life(state, "life") as zombie, Life(state, "life") as second:
                 where = zombie.reach(frozen)
                 if where is None:
                     return

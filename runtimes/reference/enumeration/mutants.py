@@ -18,9 +18,18 @@ from uuid import uuid4
 from harness.effects import Json
 from runtimes.reference.effect_log import facts as rules
 from runtimes.reference.effect_log.chain import Row
-from runtimes.reference.effect_log.errors import ConflictError
+from runtimes.reference.effect_log.errors import ConflictError, FencedError
 from runtimes.reference.effect_log.facts import Facts, Standing, Tried
-from runtimes.reference.effect_log.records import Intent, Plan, Terminal, Verdict, Via
+from runtimes.reference.effect_log.log import Receipt, RunLog
+from runtimes.reference.effect_log.records import (
+    Intent,
+    Lease,
+    Plan,
+    Record,
+    Terminal,
+    Verdict,
+    Via,
+)
 from runtimes.reference.enumeration.disk import Disk
 from runtimes.reference.enumeration.life import recovered
 from runtimes.reference.enumeration.world import World
@@ -87,6 +96,19 @@ def _anybody(self: Disk, rows: Sequence[Row]) -> None:
     self.synced = len(self.rows)
 
 
+async def _by_name(self: RunLog, *records: Record) -> Receipt:
+    """Write for whoever has the name of the run's holder: his lease counts as one's own."""
+    try:
+        return await APPEND(self, *records)
+    except FencedError:
+        found = recovered(tuple(self.log.store.rows(self.run)))
+        if found.facts.holder != self.log.actor or isinstance(records[0], Lease):
+            raise
+        self.facts, self.head, self._dead = found.facts.copy(), found.head, None
+        self._ahead, self._tip = found.facts.copy(), found.head
+        return await APPEND(self, *records)
+
+
 def _any_intent(facts: Facts, seq: int, record: Intent) -> None:
     """Take any intent in, as a log without rules would."""
     del seq
@@ -130,7 +152,8 @@ def _own_fence(self: Carrier, tried: Tried, contract: Contract) -> int | None:
     return self.fenced_ms
 
 
-async def _never_there(self: Carrier, intent: Intent) -> None:
+async def _never_there(self: Carrier, intent: Intent, context: Mapping[str, Json]) -> None:
+    del context
     await self._resolve(intent, Verdict.ABSENT, "it looks so")
 
 
@@ -232,6 +255,7 @@ async def _side_by_side(self: Session, wanted: Wanted) -> Given:
 
 
 # What a mutant wraps.
+APPEND = RunLog.append
 SETTLE, PERFORM, ENDED = Carrier.settle, Session.perform, Session._known  # noqa: SLF001
 ORDER, KNOWN, RESOLVE = Carrier.order, Carrier._known, Carrier._resolve  # noqa: SLF001
 SLOT: Callable[[Session, Wanted], str] = Session._slot  # noqa: SLF001
@@ -249,6 +273,14 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "two writers": Mutant(
         "the store takes a row whose number is taken", [(Disk, "append", _anybody)], "zombie"
+    ),
+    "lease by name": Mutant(
+        "a lease is held by whoever has its holder's name",
+        [(RunLog, "append", _by_name), ANY_INTENT],
+        "zombie",
+    ),
+    "lease by name, by the rules": Mutant(
+        "the same, with the log's own rules in place", [(RunLog, "append", _by_name)], "zombie"
     ),
     "repeat blindly": Mutant(
         "what is in doubt is called again", [(carry, "remedy", _repeats), ANY_INTENT]
@@ -271,6 +303,11 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "target not compared": Mutant(
         "a write that may be there is taken for absent", [(Carrier, "_compare", _never_there)]
+    ),
+    "otherwise is absent": Mutant(
+        "what a stranger may have written over is done again",
+        [(Tried, "overtaken", False)],
+        "kill, drift",
     ),
     "unknown is absent": Mutant(
         "what nobody knows is taken for not done", [(Carrier, "_resolve", _nobody_asked)]

@@ -19,6 +19,7 @@ from runtimes.reference.effect_log.records import (
     Lease,
     Outcome,
     Plan,
+    Read,
     Record,
     Resolution,
     Revoke,
@@ -123,20 +124,18 @@ def base(slot: str) -> str:
 
 def duplicate(seen: Evidence) -> Iterator[str]:
     """O1: what cannot be undone is done once."""
-    lines = [base(line.slot) for line in seen.world.ledger if line.effect is Effect.IRREVERSIBLE]
-    if len(lines) > len({*lines}):
-        yield from (f"{slot} {n} times" for slot, n in Counter(lines).items() if n > 1)
+    yield from _repeated(seen, Effect.IRREVERSIBLE)
 
 
 def hybrid_twice(seen: Evidence) -> Iterator[str]:
-    """O1b: under one plan a write that rests on a value is done once."""
-    lines = [
-        (line.slot, seen.told.plan(line.rows))
-        for line in seen.world.ledger
-        if line.effect is Effect.HYBRID
-    ]
+    """O1b: a write that rests on a value is done once, whatever plans follow."""
+    yield from _repeated(seen, Effect.HYBRID)
+
+
+def _repeated(seen: Evidence, effect: Effect) -> Iterator[str]:
+    lines = [base(line.slot) for line in seen.world.ledger if line.effect is effect]
     if len(lines) > len({*lines}):
-        yield from (f"{slot} {n} times" for (slot, _), n in Counter(lines).items() if n > 1)
+        yield from (f"{slot} {n} times" for slot, n in Counter(lines).items() if n > 1)
 
 
 def lost(seen: Evidence) -> Iterator[str]:
@@ -164,7 +163,14 @@ def write_ahead(seen: Evidence) -> Iterator[str]:
 
 def stale(seen: Evidence) -> Iterator[str]:
     """O5: nobody's write is overwritten by a decision that did not know it."""
-    yield from (line.slot for line in seen.world.ledger if line.stale)
+    for line in seen.world.ledger:
+        if line.stale or (line.over and line.over not in _read(seen)):
+            yield line.slot
+
+
+def _read(seen: Evidence) -> set[str]:
+    """Return the hashes of the values that the log has read."""
+    return {record.value_hash for record in seen.records if isinstance(record, Read)}
 
 
 def fenced(seen: Evidence) -> Iterator[str]:
@@ -211,15 +217,16 @@ def needless(seen: Evidence) -> Iterator[str]:
     """O13: a human is asked only where nobody else can tell.
 
     That is of what cannot be undone, where the provider says nothing: an opaque one, one that has
-    forgotten the key, and one with versions of a list, to which others may have added too.
+    forgotten the key, and one with versions of a list, to which others may have added too.  Of a
+    value too that a stranger has written since, where versions are all that there is, or nothing.
     """
     for slot, tried in seen.facts.effects.items():
         intent = tried.intent
         open_ = intent.tier is Tier.O or (intent.tier is Tier.K and seen.aged)
-        open_ |= intent.tier is Tier.V and intent.target == INBOX
-        if tried.standing is Standing.UNKNOWN and not (
-            open_ and intent.effect is Effect.IRREVERSIBLE
-        ):
+        listed = intent.tier is Tier.V and intent.target == INBOX
+        once = intent.effect is Effect.IRREVERSIBLE and (open_ or listed)
+        written = intent.effect is Effect.HYBRID and (open_ or intent.tier is Tier.V)
+        if tried.standing is Standing.UNKNOWN and not (once or (written and seen.drifted)):
             yield slot
 
 

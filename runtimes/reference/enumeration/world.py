@@ -101,7 +101,8 @@ def promise(op: str, tier: Tier, *, fences: bool) -> Contract:
 class Applied:
     """A line of the ledger: what was done, in which epoch, when the log had how many rows.
 
-    ``stale`` says that it overwrote what a stranger had written since its premise was read.
+    ``stale`` says that it overwrote what a stranger had written since its premise was read,
+    ``over`` is the hash of a stranger's value that it rests on and took the place of, if it did.
     """
 
     slot: str
@@ -110,6 +111,7 @@ class Applied:
     rows: int
     version: str
     stale: bool
+    over: str = ""
 
 
 @dataclass(slots=True)
@@ -283,7 +285,10 @@ class World:
             for name, version in order.premises.items()
             if (before if name == path else self.things[name]).etag != version
         )
-        line = Applied(order.slot, EFFECTS[order.op], order.epoch, self.rows, after.etag, stale)
+        over = before.hash if path in order.premises and before.author == STRANGER else ""
+        line = Applied(
+            order.slot, EFFECTS[order.op], order.epoch, self.rows, after.etag, stale, over
+        )
         self.ledger.append(line)
         return Answer(
             outcome=Outcome.OK,

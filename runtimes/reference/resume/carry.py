@@ -104,14 +104,14 @@ class Carrier:
                 case Move.QUERY:
                     await self._query(intent, context)
                 case Move.COMPARE:
-                    await self._compare(intent)
+                    await self._compare(intent, context)
                 case Move.ESCALATE:
                     await self._resolve(intent, Verdict.UNKNOWN, way.why)
 
     async def give_up(self, slot: str, why: str) -> None:
-        """Leave an effect in doubt to a human."""
+        """Leave an effect to a human of which nobody else can say whether it was done."""
         tried = self.facts.effects.get(slot)
-        if tried and tried.standing is Standing.IN_DOUBT:
+        if tried and (tried.overtaken or tried.standing is Standing.IN_DOUBT):
             await self._resolve(tried.intent, Verdict.UNKNOWN, why)
 
     async def check(self, slot: str, premises: Mapping[str, str]) -> dict[str, str]:
@@ -217,7 +217,7 @@ class Carrier:
         else:
             await self._complete(intent, answer, Via.RECONCILE)
 
-    async def _compare(self, intent: Intent) -> None:
+    async def _compare(self, intent: Intent, context: Mapping[str, Json]) -> None:
         try:
             seen = await self.upstream.look(intent.target)
         except UnknownOperationError as error:
@@ -235,9 +235,12 @@ class Carrier:
                 intent, Verdict.UNKNOWN, "its target was changed, who knows by whom"
             )
             return
+        if not there and intent.tier is Tier.Q:
+            await self._query(intent, context)
+            return
         answer = Answer(
             # Whether it was there for a while or never: it is not there, and a plan must say what
-            # is to follow.
+            # is to follow.  The same again is nobody's to decide but a human's.
             outcome=Outcome.OK if there else Outcome.CONFLICT,
             response=None,
             resource=intent.target,

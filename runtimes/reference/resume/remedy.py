@@ -5,7 +5,9 @@ on its way, or it was carried out and nobody wrote that down.  What may follow d
 of the effect and on what its provider promises; the first line that fits is taken:
 
 ===================  ==================================================================
-it rests on a value  look at its target: as it was, as it should be, or otherwise
+it rests on a value  look at its target: as it was, as it should be, or otherwise; then
+                     who can be asked is, and else a new plan begins: to do the same
+                     again under that, without a key, is for a human to say
 key, in retention    the same call again: the provider answers what it answered before
 twice is once        the same call again
 can be asked         ask

@@ -30,6 +30,7 @@ from runtimes.reference.effect_log.records import (
 )
 from runtimes.reference.resume.carry import Carrier
 from runtimes.reference.resume.errors import DriftError, EscalatedError
+from runtimes.reference.resume.remedy import keyed
 from runtimes.reference.upstreams.base import Contract, LostError, Order
 
 
@@ -318,11 +319,14 @@ class Session:
         self, slot: str, tried: Tried | None, wanted: Wanted, contract: Contract
     ) -> None:
         premises = await self.carrier.check(slot, wanted.premises)
+        now_ms = self.carrier.clock.now_ms()
+        if tried and tried.overtaken and not keyed(tried.intent, now_ms):
+            await self.carrier.give_up(slot, "it may have been done before its target was changed")
+            return
         expect = premises.get(wanted.target, "")
         if not expect and contract.tier is Tier.V and contract.effect.once:
             expect = (await self.carrier.upstream.look(wanted.target)).version
         effect_id = tried.intent.effect_id if tried else uuid4().hex
-        now_ms = self.carrier.clock.now_ms()
         seqs = {(read.resource, read.version): seq for seq, read in self.facts.reads.values()}
         intent = Intent(
             slot=slot,

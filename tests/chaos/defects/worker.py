@@ -23,9 +23,12 @@ from runtimes.embedded.ops import EmbeddedOps
 from runtimes.embedded.store import Store
 from runtimes.embedded.worker import work
 from runtimes.reference import worker
+from runtimes.reference.effect_log import facts as rules
 from runtimes.reference.effect_log.errors import FencedError
-from runtimes.reference.effect_log.facts import Standing
-from runtimes.reference.effect_log.records import Outcome, Verdict, Via
+from runtimes.reference.effect_log.facts import Facts, Standing, Tried
+from runtimes.reference.effect_log.log import Receipt, RunLog
+from runtimes.reference.effect_log.reading import recover
+from runtimes.reference.effect_log.records import Intent, Lease, Outcome, Verdict, Via
 from runtimes.reference.effect_log.sqlite import SqliteStore
 from runtimes.reference.engine import ReferenceOps
 from runtimes.reference.resume.carry import Carrier
@@ -42,6 +45,7 @@ SOUND_FINISH = Engine.finish
 SOUND_TAKE_OVER = Store.take_over
 SOUND_APPEND = SqliteStore.append
 SOUND_PERFORM = Session.perform
+SOUND_WRITE = RunLog.append
 
 
 def recovering(engine: Engine) -> bool:
@@ -168,6 +172,41 @@ def no_fence() -> None:
     no_provider_fence()
 
 
+def old_word() -> None:
+    """Take a human's word for good, whatever has changed since he was asked."""
+
+    def hold_to_word(self: ReferenceOps, command: Step) -> None:
+        del self, command
+
+    ReferenceOps.hold_to_word = hold_to_word
+
+
+def otherwise_is_absent() -> None:
+    """Take what a stranger may have written over for never done."""
+    Tried.overtaken = False
+
+
+def lease_by_name() -> None:
+    """Write for whoever has the name of the run's holder, as if his lease were one's own."""
+
+    async def append(self: RunLog, *records: Any) -> Receipt:
+        try:
+            return await SOUND_WRITE(self, *records)
+        except FencedError:
+            found = recover(self.log.store, self.log.anchor, self.run)
+            if found.facts.holder != self.log.actor or isinstance(records[0], Lease):
+                raise
+            self.facts, self.head, self._dead = found.facts, found.head, None
+            self._ahead, self._tip = found.facts.copy(), found.head
+            return await SOUND_WRITE(self, *records)
+
+    def intent(facts: Facts, _: int, record: Intent) -> None:
+        facts.effects[record.slot] = Tried(intent=record, epoch=facts.epoch)
+
+    RunLog.append = append
+    rules.TAKES = {**rules.TAKES, Intent: intent}
+
+
 def wrong_output() -> None:
     """Lose the output of a run that was recovered."""
 
@@ -280,6 +319,9 @@ DEFECTS = {
         needless_escalation,
         no_fence,
         no_provider_fence,
+        old_word,
+        otherwise_is_absent,
+        lease_by_name,
         wrong_output,
         leaks_credential,
         rereads_sealed,
