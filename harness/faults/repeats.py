@@ -24,6 +24,7 @@ TWICE_S = 3.0
 ENDED_S = 15.0
 LATER_S = 1.0
 """How long a run that has ended is watched after it was handed over once more."""
+NAMELESS = "no worker_name in its settings: it knows none by a name, or nobody said by which"
 TOGETHER_S = 1.0
 """How long two workers of one name are left to it: several heartbeats of an engine's."""
 APART = (
@@ -68,7 +69,7 @@ def _succeed_by_name(scene: Scene) -> None:
 
 
 def _needs_name(means: Means) -> str | None:
-    return None if means.named else "its settings have no worker_name: it knows no worker by a name"
+    return None if means.named else NAMELESS
 
 
 def _repeat(scene: Scene) -> None:
