@@ -5,23 +5,15 @@ from __future__ import annotations
 import sys
 import traceback
 
-from importlib.metadata import entry_points
+from collections.abc import Mapping
+from functools import cached_property
 
 import click
 
-from harness.cli.compare import compare_command
-from harness.cli.compat import compat, import_
-from harness.cli.diagnose import diagnose
-from harness.cli.engines import engines
-from harness.cli.judge import analyze, report, repro
-from harness.cli.load import load_command
-from harness.cli.look import doctor, list_
-from harness.cli.replay import replay
-from harness.cli.run import run
 from harness.deadline import DeadlineError
 from harness.engines import EngineError
 from harness.faults import FaultError
-from harness.load import LoadError
+from harness.load import LoadError, load, names
 from harness.process import ProcessError
 from harness.program import ProgramError
 from harness.runtime import RuntimeUnavailableError
@@ -31,9 +23,44 @@ from harness.store import StoreError
 
 
 USAGE, CRASH, INTERRUPTED = 64, 70, 130
+OWN = {
+    "analyze": "harness.cli.judge:analyze",
+    "compare": "harness.cli.compare:compare_command",
+    "compat": "harness.cli.compat:compat",
+    "diagnose": "harness.cli.diagnose:diagnose",
+    "doctor": "harness.cli.look:doctor",
+    "engines": "harness.cli.engines:engines",
+    "import": "harness.cli.compat:import_",
+    "list": "harness.cli.look:list_",
+    "load": "harness.cli.load:load_command",
+    "replay": "harness.cli.replay:replay",
+    "report": "harness.cli.judge:report",
+    "repro": "harness.cli.judge:repro",
+    "run": "harness.cli.run:run",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Its commands are imported when they are asked for: each needs other libraries."""
+
+    @cached_property
+    def places(self) -> Mapping[str, str]:
+        """Return where each command is: ours, and those of entry points."""
+        return {**OWN, **names("commands")}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names."""
+        del ctx
+        return sorted(self.places)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a command; ``None`` where there is none."""
+        del ctx
+        found: click.Command | None = load(self.places[name], "") if name in self.places else None
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bakeoff")
 def cli() -> None:
     """Tell whether an agent's work stays true when things die.
@@ -50,26 +77,6 @@ def cli() -> None:
     Exit codes: 0 as predicted; 1 the model was contradicted; 2 too much unknown, or fewer
     trials than planned; 64 usage; 70 a crash of bakeoff itself; 130 Ctrl-C.
     """
-
-
-for command in (
-    run,
-    replay,
-    repro,
-    analyze,
-    report,
-    compare_command,
-    list_,
-    doctor,
-    engines,
-    compat,
-    import_,
-    diagnose,
-    load_command,
-):
-    cli.add_command(command)
-for point in sorted(entry_points(group="bakeoff.commands"), key=lambda point: point.name):
-    cli.add_command(point.load())
 
 
 def main() -> None:

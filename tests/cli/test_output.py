@@ -25,8 +25,10 @@ pytestmark = pytest.mark.xdist_group("swept")
 
 def _commands(command: click.Command, path: tuple[str, ...] = ()):
     yield path, command
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from _commands(inner, (*path, name))
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from _commands(command.get_command(context, name), (*path, name))
 
 
 COMMANDS = dict(_commands(cli))

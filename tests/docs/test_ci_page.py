@@ -55,5 +55,5 @@ def test_commands_are_understood(line):
     words = shlex.split(line.partition(">")[0])[1:]
     command: click.Command = cli
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        command = command.get_command(click.Context(command), words.pop(0))
     command.make_context("bakeoff", words)

@@ -89,8 +89,9 @@ def understood(words: list[str], *, whole: bool) -> None:
     command: click.Command = cli
     rest = words[1:]
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        assert rest[0] in command.commands, f"bakeoff has no command {rest[0]!r}"
-        command, rest = command.commands[rest[0]], rest[1:]
+        inner = command.get_command(click.Context(command), rest[0])
+        assert inner, f"bakeoff has no command {rest[0]!r}"
+        command, rest = inner, rest[1:]
     options = {
         name
         for parameter in command.params
