@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from harness.effects import Tier
 from runtimes.reference.effect_log.chain import Row
 from runtimes.reference.effect_log.errors import FencedError
 from runtimes.reference.effect_log.facts import Facts
 from runtimes.reference.effect_log.log import EffectLog, Receipt, RunLog
 from runtimes.reference.effect_log.reading import Recovered, decoded, recover
 from runtimes.reference.effect_log.records import Record, Resolution, Verdict
-from runtimes.reference.enumeration.agent import THINGS, Given, SessionOps, give_up, work
+from runtimes.reference.enumeration.agent import SessionOps, give_up, work
 from runtimes.reference.enumeration.disk import Disk, Heads, Store
-from runtimes.reference.enumeration.world import Thing, Time, World, stop
+from runtimes.reference.enumeration.state import State
+from runtimes.reference.enumeration.world import stop
 from runtimes.reference.resume.errors import EscalatedError
 from runtimes.reference.resume.recovery import take_over
 
@@ -28,49 +28,6 @@ Result = TypeVar("Result")
 RUN = "r"
 MANY = 1000
 """No life that ends has so many stops."""
-
-
-@dataclass(slots=True)
-class State:
-    """All that outlives a process: the disk and the world.
-
-    ``records`` are those of the disk's rows, ``given`` is what agents were given so far: both are
-    for the oracles only.  ``text`` is what the agent writes to people.
-    """
-
-    disk: Disk
-    world: World
-    records: list[Record] = field(default_factory=list)
-    given: list[Given] = field(default_factory=list)
-    text: str = "moved"
-    program: str = ""
-    """Which version of the program is deployed."""
-    given_up: bool = False
-
-    @classmethod
-    def fresh(cls, tier: Tier, *, fences: bool, careless: bool = False) -> State:
-        """Return a world before the first process."""
-        things = {path: Thing(value, 1, "") for path, value in THINGS.items()}
-        return cls(Disk(careless=careless), World(tier, fences, Time(), things))
-
-    def copy(self) -> State:
-        """Return the same state."""
-        return self._with(self.disk.copy(), [*self.records])
-
-    def cut(self, kept: int) -> State:
-        """Return what the power leaves, if it leaves that many rows."""
-        return self._with(self.disk.cut(kept), self.records[:kept])
-
-    def _with(self, disk: Disk, records: list[Record]) -> State:
-        return State(
-            disk,
-            self.world.copy(),
-            records,
-            [*self.given],
-            self.text,
-            self.program,
-            self.given_up,
-        )
 
 
 class StoppingLog(RunLog):
@@ -116,7 +73,17 @@ def recovered(rows: tuple[Row, ...]) -> Recovered:
 
 def opened(state: State, holder: str, torn: list[int]) -> StoppingLog:
     """Return the log of the run, read and verified."""
-    log = EffectLog(Store(state.disk), Heads(state.disk), holder, state.world.time.now_ms)
+    # Names are new, and the same whenever this life is played again from this state.
+    time, names = state.world.time, count(1)
+    prefix = f"{holder}.{len(state.disk.rows)}."
+    log = EffectLog(
+        Store(state.disk),
+        Heads(state.disk),
+        holder,
+        time.now_ms,
+        time.mono_ns,
+        lambda: f"{prefix}{next(names)}",
+    )
     found = recovered(tuple(state.disk.rows))
     run = StoppingLog(log, RUN, found.facts.copy(), found.head)
     run.state, run.torn = state, torn
