@@ -61,14 +61,15 @@ ENTRIES = lru_cache(maxsize=4096)(decoded)
 """Each row is decoded once, however many logs begin with it."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def recovered(rows: tuple[Row, ...]) -> Recovered:
     """Return what the log knows of the run, by the shipped reading of these very rows.
 
-    Several deaths leave the same log, with another world: those that come after them share it.
+    Deaths leave logs that begin alike: each of their beginnings is read once, and read on from.
     """
     disk = Disk([*rows], len(rows))
-    return recover(Store(disk), Heads(disk), RUN, ENTRIES)
+    since = recovered(rows[:-1]) if len(rows) > 1 else None
+    return recover(Store(disk), Heads(disk), RUN, ENTRIES, since)
 
 
 def opened(state: State, holder: str, torn: list[int]) -> StoppingLog:
