@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from harness.effects import Tier
+from runtimes.reference.effect_log.chain import Row
+from runtimes.reference.effect_log.errors import DamagedError
+from runtimes.reference.effect_log.reading import Recovered, recover
 from runtimes.reference.enumeration.agent import DNS, DRIFT
 from runtimes.reference.enumeration.campaign import (
     WHOLE,
@@ -25,7 +28,7 @@ from runtimes.reference.enumeration.campaign import (
     rephrase,
     zombies,
 )
-from runtimes.reference.enumeration.disk import Disk
+from runtimes.reference.enumeration.disk import Disk, Heads, Store
 from runtimes.reference.enumeration.life import Change, Life, deaths
 from runtimes.reference.enumeration.mutants import MUTANTS
 from runtimes.reference.enumeration.oracles import judge
@@ -179,6 +182,12 @@ def test_a_zombie_that_is_not_looked_at_is_seen(monkeypatch: pytest.MonkeyPatch)
     assert differences(*CASES["zombies"], partial(State.fresh, Tier.O, fences=False), 200)
 
 
+def read(rows: list[Row], since: Recovered | None = None) -> Recovered:
+    """Read rows as a log, on from what is known of it."""
+    disk = Disk(rows, len(rows))
+    return recover(Store(disk), Heads(disk), "r", since=since)
+
+
 # The parts -----------------------------------------------------------------------------------
 
 
@@ -284,3 +293,18 @@ def test_what_was_played_is_counted_apart() -> None:
         tally.take(ended)
     assert tally.runs > 1000
     assert 0 < tally.played < tally.runs / 2
+
+
+def test_a_log_that_is_read_on_says_the_same() -> None:
+    """From each of its beginnings on; what is damaged after it is seen."""
+    with Life(State.fresh(Tier.V, fences=True), "life-1") as life:
+        rows = life.finish().state.disk.rows
+    whole = read(rows)
+    assert life.facts == whole.facts
+    for kept in range(1, len(rows) + 1):
+        assert whole == read(rows, read(rows[:kept]))
+    damaged = [*rows[:-1], replace(rows[-1], crc=0)]
+    with pytest.raises(DamagedError):
+        read(damaged, read(rows[:5]))
+    with pytest.raises(DamagedError):
+        read([*rows[:8], *rows[9:]], read(rows[:5]))
