@@ -2,7 +2,8 @@
 
 Rounds of both alternate in the same folder, so that a noisy machine hits both; a figure is the
 ratio of a round to the raw one beside it, with its spread.  With more runs at once a commit is
-shared, and the ratio is per effect.
+shared, and the ratio is per effect.  So is that of the store alone, which is given rows that are
+sealed already: no log over it can cost less.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from itertools import count
 from pathlib import Path
 
 from harness.effects import Effect, Tier
+from runtimes.reference.collector import seldom
 from runtimes.reference.effect_log.anchor import FileAnchor
 from runtimes.reference.effect_log.chain import SEED, Row, genesis, seal
 from runtimes.reference.effect_log.folder import effect_log
@@ -96,10 +98,23 @@ async def effects(runs: list[RunLog], first: int) -> float:
     return (time.perf_counter() - began_s) / (EFFECTS * len(runs))
 
 
+def alone(store: SqliteStore, width: int, first: int) -> float:
+    """Return the seconds that the store takes for one effect with so many runs at once."""
+    data, seqs = b"x" * size(), range(2 * first + 1, 2 * (first + EFFECTS) + 1)
+    commits = [[Row(f"r{run}", seq, data, 0, data[:32]) for run in range(width)] for seq in seqs]
+    began_s = time.perf_counter()
+    for rows in commits:
+        store.append(rows)
+    return (time.perf_counter() - began_s) / (EFFECTS * width)
+
+
 def compare(folder: Path, width: int) -> None:
     """Print the ratio of an effect to a raw append, for ``width`` runs at once."""
-    data, ratios, raws = b"x" * size(), [], []
-    with effect_log(folder / f"log-{width}", "bench") as log:
+    data, ratios, raws, stores = b"x" * size(), [], [], []
+    with (
+        effect_log(folder / f"log-{width}", "bench") as log,
+        closing(SqliteStore(folder / f"store-{width}")) as store,
+    ):
         runs = [log.open(f"r{number}") for number in range(width)]
         with asyncio.Runner() as runner:
 
@@ -114,11 +129,13 @@ def compare(folder: Path, width: int) -> None:
                 ours_s = runner.run(effects(runs, number * EFFECTS))
                 raw_s = (raw_s + raw(folder / "raw", EFFECTS, data)) / 2
                 ratios.append(ours_s / raw_s)
+                stores.append(alone(store, width, number * EFFECTS) / raw_s)
                 raws.append(raw_s)
     low, middle, high = statistics.quantiles(ratios, n=4)
     print(
         f"{width:3} runs at once: an effect is {middle:.2f} raw appends "
-        f"(quartiles {low:.2f} to {high:.2f}, {len(ratios)} rounds); "
+        f"(quartiles {low:.2f} to {high:.2f}, {len(ratios)} rounds), "
+        f"{statistics.median(stores):.2f} at its store alone; "
         f"raw {statistics.median(raws) * 1e6:.0f} us"
     )
 
@@ -133,6 +150,7 @@ def part(name: str, work: Callable[[], object], times: int = 2_000) -> None:
 
 def main() -> None:
     """Print the ratios, and where the time goes."""
+    seldom()  # as the processes that have a log do
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {sys.platform}, {size()} bytes")
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         for width in WIDTHS:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import click
 
@@ -214,7 +213,7 @@ async def _resolved(log: EffectLog, run: str, slot: str, verdict: Verdict, evide
         msg = f"the call of {slot!r} may still arrive for {left_s:.0f} s; look and say so then"
         raise click.UsageError(msg)
     await found.append(
-        Lease(epoch=found.facts.epoch + 1, holder=log.actor, claim=uuid4().hex),
+        Lease(epoch=found.facts.epoch + 1, holder=log.actor, claim=log.mint()),
         Resolution(
             slot=slot,
             effect_id=tried.intent.effect_id,

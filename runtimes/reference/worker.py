@@ -14,6 +14,7 @@ from harness.effects import Tier
 from harness.worker import WorldClient, scenario, worker_name
 from runtimes.embedded.store import Store
 from runtimes.embedded.worker import work
+from runtimes.reference.collector import seldom
 from runtimes.reference.effect_log.folder import effect_log
 from runtimes.reference.engine import ReferenceEngine, effects
 
@@ -27,5 +28,6 @@ def engine() -> Iterator[ReferenceEngine]:
 
 
 if __name__ == "__main__":
+    seldom()
     with engine() as made:
         asyncio.run(work(made))

@@ -18,8 +18,9 @@ from runtimes.reference.effect_log.records import (
     Terminal,
 )
 from runtimes.reference.enumeration.agent import Given as Said
-from runtimes.reference.enumeration.life import State, driven, key_of, opened
+from runtimes.reference.enumeration.life import driven, key_of, opened
 from runtimes.reference.enumeration.oracles import Evidence
+from runtimes.reference.enumeration.state import State
 from runtimes.reference.enumeration.world import Applied, Thing, Time, World
 from runtimes.reference.resume.recovery import take_over
 from runtimes.reference.resume.session import Given, Session, Wanted

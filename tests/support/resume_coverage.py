@@ -25,7 +25,7 @@ def main() -> None:
     measured.start()
     from harness.effects import Tier  # noqa: PLC0415 - measured from here on
     from runtimes.reference.enumeration.campaign import SMALL  # noqa: PLC0415
-    from runtimes.reference.enumeration.life import State  # noqa: PLC0415
+    from runtimes.reference.enumeration.state import State  # noqa: PLC0415
 
     for name in sys.argv[1:]:
         for tier in Tier:

@@ -27,10 +27,12 @@ from runtimes.reference.effect_log.records import (
 )
 from runtimes.reference.enumeration import __main__ as command
 from runtimes.reference.enumeration.agent import DNS, INBOX, OWED, TABLES
-from runtimes.reference.enumeration.campaign import SMALL, WHOLE, Ended, twins
-from runtimes.reference.enumeration.life import Life, State, deaths, driven, opened
+from runtimes.reference.enumeration.campaign import SMALL, WHOLE, twins
+from runtimes.reference.enumeration.life import Life, deaths, driven, opened
 from runtimes.reference.enumeration.mutants import MUTANTS
 from runtimes.reference.enumeration.oracles import ORACLES, SCORES, Evidence, judge
+from runtimes.reference.enumeration.sharing import Ended
+from runtimes.reference.enumeration.state import State
 
 
 PLAN = Plan(plan_epoch=1, steps_hash="")

@@ -15,8 +15,9 @@ from runtimes.reference.effect_log.errors import FencedError
 from runtimes.reference.effect_log.facts import Standing
 from runtimes.reference.effect_log.records import Intent
 from runtimes.reference.enumeration.agent import Given
-from runtimes.reference.enumeration.life import Life, State, key_of, opened, say
+from runtimes.reference.enumeration.life import Life, key_of, opened, say
 from runtimes.reference.enumeration.oracles import ORACLES, Evidence
+from runtimes.reference.enumeration.state import State
 from runtimes.reference.enumeration.world import (
     DEADLINE_S,
     EFFECTS,

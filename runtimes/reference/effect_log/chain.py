@@ -30,6 +30,10 @@ class Row:
     crc: int
     hash: bytes
 
+    def __hash__(self) -> int:
+        """Return a number of its seal, which equal rows have in common."""
+        return hash(self.hash)
+
 
 def genesis(run: str) -> bytes:
     """Return what stands before the first record of a run (32 bytes)."""

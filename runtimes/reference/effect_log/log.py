@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from runtimes.reference.effect_log.anchor import Anchor, Head
 from runtimes.reference.effect_log.canonical import CanonicalError
@@ -27,6 +28,11 @@ from runtimes.reference.effect_log.store import Store
 def wall_ms() -> int:
     """Return the time for people (milliseconds since 1970)."""
     return time.time_ns() // 1_000_000
+
+
+def minted() -> str:
+    """Return a name that nobody had before."""
+    return uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,17 @@ class Waiting:
 
 @dataclass(slots=True)
 class EffectLog:
-    """A store with its anchor, for one writer of this process; ``actor`` is its name."""
+    """A store with its anchor, for one writer of this process; ``actor`` is its name.
+
+    What no process can know beforehand, the clocks and new names, comes from here.
+    """
 
     store: Store
     anchor: Anchor
     actor: str
     clock_ms: Callable[[], int] = wall_ms
+    mono_ns: Callable[[], int] = time.monotonic_ns
+    mint: Callable[[], str] = minted
     commits: int = 0
     _waiting: list[Waiting] = field(default_factory=list)
     _latest: RunLog | None = None
@@ -211,7 +222,7 @@ class RunLog:
             epoch=record.epoch if isinstance(record, Lease) else self._ahead.epoch,
             actor=self.log.actor,
             wall_ms=self.log.clock_ms(),
-            mono_ns=time.monotonic_ns(),
+            mono_ns=self.log.mono_ns(),
             record=record,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import orjson
 
@@ -44,9 +45,9 @@ def decoded(row: Row) -> Entry:
 
 
 def entries(
-    store: Store, run: str, decode: Callable[[Row], Entry] = decoded
+    store: Store, run: str, decode: Callable[[Row], Entry] = decoded, after: Head | None = None
 ) -> Iterator[tuple[Entry, Row]]:
-    """Yield the records of a run in order, each verified.
+    """Yield the records of a run in order, each verified; those ``after`` one, if it is given.
 
     Who reads the same rows over and over may have a ``decode`` that keeps what ``decoded`` gave.
 
@@ -55,8 +56,8 @@ def entries(
         VersionError: one is of a later version.
 
     """
-    head: Head | None = None
-    for row in store.rows(run):
+    head = after
+    for row in islice(store.rows(run), after.seq if after else None, None):
         if row.run != run:
             raise DamagedError.at(run, head.seq + 1 if head else 1, f"a row of {row.run} is there")
         if head and row.seq != head.seq + 1:
@@ -69,9 +70,15 @@ def entries(
 
 
 def recover(
-    store: Store, anchor: Heads, run: str, decode: Callable[[Row], Entry] = decoded
+    store: Store,
+    anchor: Heads,
+    run: str,
+    decode: Callable[[Row], Entry] = decoded,
+    since: Recovered | None = None,
 ) -> Recovered:
     """Return what the log knows of a run; of one that never was, nothing.
+
+    ``since`` is what was read of a run whose records are all there, to be read on from.
 
     Raises:
         DamagedError: an acknowledged record is missing or not as it was written.
@@ -79,7 +86,9 @@ def recover(
 
     """
     facts, head, known = Facts(), Head(0, genesis(run)), anchor.head(run)
-    for entry, row in entries(store, run, decode):
+    if since:
+        facts, head = since.facts.copy(), since.head
+    for entry, row in entries(store, run, decode, head if since else None):
         try:
             if head.seq == 0 and isinstance(entry.record, Summary) and entry.seq > 1:
                 facts = Facts.from_json(entry.record.facts)  # type: ignore[arg-type]

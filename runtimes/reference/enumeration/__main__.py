@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
@@ -29,10 +28,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from harness.effects import Tier
-from runtimes.reference.enumeration.campaign import SMALL, WHOLE, Campaign, Ended, Tally
-from runtimes.reference.enumeration.life import State
+from runtimes.reference.collector import seldom
+from runtimes.reference.enumeration.campaign import SMALL, WHOLE, Campaign, Tally
 from runtimes.reference.enumeration.mutants import MUTANTS, Mutant
-from runtimes.reference.enumeration.oracles import SCORES, judge
+from runtimes.reference.enumeration.oracles import SCORES
+from runtimes.reference.enumeration.sharing import Ended
+from runtimes.reference.enumeration.state import State
 
 
 WINDOW = "between the look and the write only a provider with versions keeps strangers out"
@@ -40,10 +41,10 @@ AWAKE = "what was frozen before it sent sends when it wakes: only a provider's f
 
 
 COUNTED = (
-    "A run is one way from a fresh world to an end that every oracle has judged; its last life is "
-    "played to that end by the shipped code. Runs that begin alike go on from one stored state: a "
-    "death is a copy of the disk and the world, and lives that find the same log share one reading "
-    "of it. Hunts for mutants are not counted."
+    "A run is one way from a fresh world to an end that every oracle has judged. Runs that can "
+    "only end alike are played once, by the shipped code, and counted each: stops that leave the "
+    "same disk and the same world, strangers' writes between two looks, zombies that change "
+    "nothing. Hunts for mutants are not counted."
 )
 LETTERS = {WINDOW: "a", AWAKE: "b"}
 COLUMNS = [(tier, fences) for tier in Tier for fences in (True, False)]
@@ -87,6 +88,7 @@ class Kill:
     runs: int
     oracles: list[str] = field(default_factory=list)
     where: str = ""
+    seconds: float = 0.0
 
 
 def cells(campaigns: Mapping[str, Campaign]) -> Iterator[Cell]:
@@ -115,7 +117,7 @@ def hunt(name: str, mutant: Mutant) -> Kill:
     with mutant.here():
         for campaign, tier, fences, ended in _all(mutant.first):
             runs += 1
-            violated = judge(ended.evidence)
+            violated = ended.evidence.violated
             harm = bool(violated.keys() - SCORES)
             if harm or (violated and not found.oracles):
                 where = f"{campaign}, {tier}{'' if fences else ' unfenced'}"
@@ -163,7 +165,9 @@ def main(quick: bool, as_json: bool) -> None:
             progress.advance(task)
         kills = []
         for name, mutant in MUTANTS.items():
+            began = time.process_time()
             kills.append(hunt(name, mutant))
+            kills[-1].seconds = time.process_time() - began
             _say(progress, f"without: {name}", ", ".join(kills[-1].oracles) or "SURVIVES")
             progress.advance(task)
     if as_json:
@@ -252,6 +256,7 @@ def _print(console: Console, found: list[Cell], kills: list[Kill]) -> None:
 def summary(found: list[Cell], kills: list[Kill]) -> str:
     """Return the one line that says it all."""
     runs, seconds = sum(c.tally.runs for c in found), sum(c.seconds for c in found)
+    played, hunts = sum(c.tally.played for c in found), sum(kill.seconds for kill in kills)
     hard = sum(
         n
         for cell in found
@@ -265,8 +270,9 @@ def summary(found: list[Cell], kills: list[Kill]) -> str:
     killed = sum(bool(kill.oracles) for kill in kills)
     ways = sha256("".join(cell.ways for cell in found).encode()).hexdigest()[:12]
     return (
-        f"{runs:,} runs in {seconds:.0f} s of one core, {hard} violations, {needless} needless "
-        f"escalations; {killed} of {len(kills)} mutants found; schedules {ways}"
+        f"{runs:,} runs, {played:,} of them played, in {seconds:.0f} s of one core, {hard} "
+        f"violations, {needless} needless escalations; {killed} of {len(kills)} mutants found in "
+        f"{hunts:.0f} s more; schedules {ways}"
     )
 
 
@@ -278,6 +284,7 @@ def _document(found: list[Cell], kills: list[Kill]) -> dict[str, object]:
                 "tier": str(cell.tier),
                 "fences": cell.fences,
                 "runs": cell.tally.runs,
+                "played": cell.tally.played,
                 "completed": cell.tally.completed,
                 "escalated": cell.tally.escalated,
                 "violated": dict(cell.tally.violated),
@@ -289,7 +296,13 @@ def _document(found: list[Cell], kills: list[Kill]) -> dict[str, object]:
             for cell in found
         ],
         "mutants": [
-            {"mutant": kill.mutant, "runs": kill.runs, "oracles": kill.oracles, "where": kill.where}
+            {
+                "mutant": kill.mutant,
+                "runs": kill.runs,
+                "oracles": kill.oracles,
+                "where": kill.where,
+                "cpu_s": kill.seconds,
+            }
             for kill in kills
         ],
         "counted": COUNTED,
@@ -298,9 +311,7 @@ def _document(found: list[Cell], kills: list[Kill]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    # What lives so far lives on: the collector need not look at it after every few runs.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    seldom()
     try:
         main(standalone_mode=False)
     except click.ClickException as error:

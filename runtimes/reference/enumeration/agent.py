@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from harness.effects import Effect, Json, Op
-from harness.program import Command, Emit, Invoke, One, Step, WaitFor, decide, gather, play, step
+from harness.program import (
+    Command,
+    Emit,
+    Invoke,
+    One,
+    Premise,
+    Step,
+    WaitFor,
+    decide,
+    gather,
+    play,
+    step,
+)
 from runtimes.reference.effect_log.errors import ContradictionError
 from runtimes.reference.resume.errors import DriftError, EscalatedError
 from runtimes.reference.resume.session import Session, Wanted
@@ -56,6 +69,20 @@ async def migrate(arg: Any) -> Any:  # noqa: ANN401 - JSON
     return {"moved": sorted(order.value), "told": told.status}
 
 
+@lru_cache(maxsize=4096)
+def _wanted(slot: str, op: str, args: bytes, premises: tuple[Premise, ...], epoch: int) -> Wanted:
+    """Return what a step asks for; what asks for the same, however often, has the same hashes."""
+    found = orjson.loads(args)
+    return Wanted(
+        slot=slot,
+        op=op,
+        target=str(found["path"]),
+        args=found,
+        premises={premise.path: premise.etag for premise in premises},
+        capability=f"capability {epoch}",
+    )
+
+
 @dataclass(slots=True)
 class SessionOps:
     """The commands of a program as a session carries them out; ``given`` is what it was given."""
@@ -70,13 +97,12 @@ class SessionOps:
 
     async def step(self, command: Step) -> dict[str, Json]:
         """Ask the session."""
-        self.asked = wanted = Wanted(
-            slot=command.name + self.suffix,
-            op=command.op.verb,
-            target=str(command.args["path"]),
-            args=command.args,
-            premises={premise.path: premise.etag for premise in command.premises},
-            capability=f"capability {self.session.facts.epoch}",
+        self.asked = wanted = _wanted(
+            command.name + self.suffix,
+            command.op.verb,
+            orjson.dumps(command.args),
+            command.premises,
+            self.session.facts.epoch,
         )
         return await self.ask(wanted)
 

@@ -6,20 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import cast
 
 from runtimes.reference.enumeration.agent import DRIFT, OWED
-from runtimes.reference.enumeration.life import Change, Life, State, Twin, deaths, say
-from runtimes.reference.enumeration.oracles import Evidence, judge
+from runtimes.reference.enumeration.life import Change, Life, Snapshot, Twin, deaths, say
+from runtimes.reference.enumeration.oracles import Evidence
+from runtimes.reference.enumeration.sharing import Ended, alike, each, untouched
+from runtimes.reference.enumeration.state import State
 from runtimes.reference.enumeration.world import DEADLINE_S, RETENTION_S
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A run that is over, and the way it took."""
-
-    way: tuple[str, ...]
-    evidence: Evidence
-    state: State
 
 
 @dataclass(slots=True)
@@ -28,6 +22,8 @@ class Tally:
 
     name: str
     runs: int = 0
+    played: int = 0
+    """Each of the others can only end like one of these."""
     completed: int = 0
     escalated: int = 0
     violated: Counter[str] = field(default_factory=Counter)
@@ -36,9 +32,10 @@ class Tally:
     def take(self, ended: Ended) -> None:
         """Judge a run and count it."""
         self.runs += 1
+        self.played += not ended.shared
         self.completed += ended.evidence.completed
         self.escalated += ended.evidence.escalated
-        for name, why in judge(ended.evidence).items():
+        for name, why in ended.evidence.violated.items():
             self.violated[name] += 1
             self.example.setdefault(name, (ended.way, why))
 
@@ -101,50 +98,86 @@ def kills(
         with Life(first, name) as last:
             yield over(last.finish(), way, drifted=drifted, aged=aged)
         return
-    for found in deaths(first, name, power=power):
+    for found in alike(deaths(first, name, power=power)):
         if isinstance(found, Life):
             yield over(found, way, drifted=drifted, aged=aged)
         elif len(way) < depth:
-            label, state = found
+            state, label = found.state, found.labels[0]
             if change and not way:
                 change(state)
-            yield from kills(state, power=power, depth=depth, change=change, way=(*way, label))
+            ends = kills(state, power=power, depth=depth, change=change, way=(*way, label))
+            yield from each(found.labels, ends, len(way))
 
 
 def drifts(first: State) -> Iterator[Ended]:
     """Die at every stop, and have a stranger write at every stop of the recovery."""
-    for found in deaths(first, "life-1", power=False):
+    for found in alike(deaths(first, "life-1", power=False)):
         if isinstance(found, Life):
             return
-        where, left = found
-        for stop in count():
-            state = left.copy()
-            with Life(state, "life-2") as second:
-                at = second.reach(stop)
-                if at is None:
-                    break
-                drift(state)
-                yield over(second.finish(), (where, f"drift at {at}"), drifted=True)
+        yield from each(found.labels, _drifts(found.state, found.labels[0]), 0)
+
+
+def _drifts(left: State, where: str) -> Iterator[Ended]:
+    """Have a stranger write, once between two moments at which the run looks."""
+    for stop, labels in untouched(left.copy(), "life-2", DRIFT[0]):
+        state = left.copy()
+        with Life(state, "life-2") as second:
+            second.reach(stop)
+            drift(state)
+            ended = over(second.finish(), (where, f"drift at {labels[0]}"), drifted=True)
+        yield from each([f"drift at {label}" for label in labels], [ended], 1)
+
+
+FIRST, SECOND = ("life", "life-1"), ("life", "life-2")
+"""Two lives that hold the run under one name."""
 
 
 def zombies(fresh: Callable[[], State]) -> Iterator[Ended]:
     """Freeze the first life at every stop, and wake it at every stop of the second one.
 
-    Both have one name, as workers have whose names are stable: nothing may hang on it.
+    Both hold the run under one name, as workers have whose names are stable.
     """
-    for frozen in count():
-        for woken in count():
-            state = fresh()
-            with Life(state, "life") as zombie, Life(state, "life") as second:
-                where = zombie.reach(frozen)
-                if where is None:
-                    return
-                at = second.reach(woken)
-                zombie.finish()
-                last = zombie if second.finish().fenced else second
-                yield over(last, (f"frozen at {where}", f"woken at {at or 'its end'}"))
-            if at is None:
-                break
+    for frozen, found in enumerate(deaths(fresh(), *FIRST, power=False)):
+        if isinstance(found, Life):
+            return
+        yield from _zombies(fresh, frozen, *found)
+
+
+def _zombies(fresh: Callable[[], State], frozen: int, where: str, left: State) -> Iterator[Ended]:
+    """Wake it everywhere; where that changes nothing, the second one ends as if it were alone."""
+    *stops, last = deaths(left.copy(), *SECOND, power=False)
+    second = cast("Life", last)
+    alone, before, idle, shared = over(second, ()), left, False, False
+    for woken, found in enumerate([*cast("list[Snapshot]", stops), ("its end", second.state)]):
+        at, met = found
+        way = (f"frozen at {where}", f"woken at {at}")
+        # Where it meets the same as before, it does the same as before.
+        if woken == 0 or met != before:
+            before, idle = met, _idle(fresh(), frozen, left, met)
+        if idle and not second.fenced:
+            yield replace(alone, way=way, shared=shared)
+            shared = True
+        else:
+            yield _woken(fresh(), frozen, woken, way)
+
+
+def _idle(state: State, frozen: int, left: State, met: State) -> bool:
+    """Say whether a zombie that wakes where it meets this does nothing."""
+    with Life(state, *FIRST) as zombie:
+        zombie.reach(frozen)
+        if state != left:
+            return False  # it is not the same one
+        state.become(met)
+        zombie.finish()
+        return state == met
+
+
+def _woken(state: State, frozen: int, woken: int, way: tuple[str, ...]) -> Ended:
+    with Life(state, *FIRST) as zombie, Life(state, *SECOND) as second:
+        zombie.reach(frozen)
+        second.reach(woken)
+        zombie.finish()
+        return over(zombie if second.finish().fenced else second, way)
 
 
 def late(fresh: Callable[[], State]) -> Iterator[Ended]:
@@ -205,8 +238,8 @@ def humans(first: State) -> Iterator[Ended]:
     for ended in kills(first, power=False, depth=1):
         if not ended.evidence.escalated:
             continue
-        say(ended.state)
-        with Life(ended.state, "life-3") as last:
+        say(state := ended.state.copy())
+        with Life(state, "life-3") as last:
             yield over(last.finish(), (*ended.way, "a human says"))
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from harness.effects import Tier
 from runtimes.reference.effect_log.chain import Row
 from runtimes.reference.effect_log.errors import FencedError
 from runtimes.reference.effect_log.facts import Facts
 from runtimes.reference.effect_log.log import EffectLog, Receipt, RunLog
 from runtimes.reference.effect_log.reading import Recovered, decoded, recover
 from runtimes.reference.effect_log.records import Record, Resolution, Verdict
-from runtimes.reference.enumeration.agent import THINGS, Given, SessionOps, give_up, work
+from runtimes.reference.enumeration.agent import SessionOps, give_up, work
 from runtimes.reference.enumeration.disk import Disk, Heads, Store
-from runtimes.reference.enumeration.world import Thing, Time, World, stop
+from runtimes.reference.enumeration.state import State
+from runtimes.reference.enumeration.world import stop
 from runtimes.reference.resume.errors import EscalatedError
 from runtimes.reference.resume.recovery import take_over
 
@@ -28,49 +28,6 @@ Result = TypeVar("Result")
 RUN = "r"
 MANY = 1000
 """No life that ends has so many stops."""
-
-
-@dataclass(slots=True)
-class State:
-    """All that outlives a process: the disk and the world.
-
-    ``records`` are those of the disk's rows, ``given`` is what agents were given so far: both are
-    for the oracles only.  ``text`` is what the agent writes to people.
-    """
-
-    disk: Disk
-    world: World
-    records: list[Record] = field(default_factory=list)
-    given: list[Given] = field(default_factory=list)
-    text: str = "moved"
-    program: str = ""
-    """Which version of the program is deployed."""
-    given_up: bool = False
-
-    @classmethod
-    def fresh(cls, tier: Tier, *, fences: bool, careless: bool = False) -> State:
-        """Return a world before the first process."""
-        things = {path: Thing(value, 1, "") for path, value in THINGS.items()}
-        return cls(Disk(careless=careless), World(tier, fences, Time(), things))
-
-    def copy(self) -> State:
-        """Return the same state."""
-        return self._with(self.disk.copy(), [*self.records])
-
-    def cut(self, kept: int) -> State:
-        """Return what the power leaves, if it leaves that many rows."""
-        return self._with(self.disk.cut(kept), self.records[:kept])
-
-    def _with(self, disk: Disk, records: list[Record]) -> State:
-        return State(
-            disk,
-            self.world.copy(),
-            records,
-            [*self.given],
-            self.text,
-            self.program,
-            self.given_up,
-        )
 
 
 class StoppingLog(RunLog):
@@ -104,19 +61,30 @@ ENTRIES = lru_cache(maxsize=4096)(decoded)
 """Each row is decoded once, however many logs begin with it."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def recovered(rows: tuple[Row, ...]) -> Recovered:
     """Return what the log knows of the run, by the shipped reading of these very rows.
 
-    Several deaths leave the same log, with another world: those that come after them share it.
+    Deaths leave logs that begin alike: each of their beginnings is read once, and read on from.
     """
     disk = Disk([*rows], len(rows))
-    return recover(Store(disk), Heads(disk), RUN, ENTRIES)
+    since = recovered(rows[:-1]) if len(rows) > 1 else None
+    return recover(Store(disk), Heads(disk), RUN, ENTRIES, since)
 
 
-def opened(state: State, holder: str, torn: list[int]) -> StoppingLog:
-    """Return the log of the run, read and verified."""
-    log = EffectLog(Store(state.disk), Heads(state.disk), holder, state.world.time.now_ms)
+def opened(state: State, holder: str, torn: list[int], name: str = "") -> StoppingLog:
+    """Return the log of the run, read and verified; ``name`` tells lives of one holder apart."""
+    # Names are new, and the same whenever this life is played again from this state.
+    time, names = state.world.time, count(1)
+    prefix = f"{name or holder}.{len(state.disk.rows)}."
+    log = EffectLog(
+        Store(state.disk),
+        Heads(state.disk),
+        holder,
+        time.now_ms,
+        time.mono_ns,
+        lambda: f"{prefix}{next(names)}",
+    )
     found = recovered(tuple(state.disk.rows))
     run = StoppingLog(log, RUN, found.facts.copy(), found.head)
     run.state, run.torn = state, torn
@@ -136,9 +104,9 @@ def driven(coroutine: Coroutine[str, None, Result]) -> Result:
 class Life:
     """A process over a state; ``step`` drives it to its next stop."""
 
-    def __init__(self, state: State, holder: str) -> None:
-        """Be born; nothing has happened yet."""
-        self.state, self.holder = state, holder
+    def __init__(self, state: State, holder: str, name: str = "") -> None:
+        """Be born; nothing has happened yet.  ``name`` tells lives of one holder apart."""
+        self.state, self.holder, self.name = state, holder, name
         self.error: Exception | None = None
         self.over = False
         self.stops = 0
@@ -149,7 +117,7 @@ class Life:
         self._coroutine = self._live()
 
     async def _live(self) -> None:
-        run = opened(self.state, self.holder, self.torn)
+        run = opened(self.state, self.holder, self.torn, self.name)
         self.facts, self._log = run.facts, run.log
         state, time = self.state, self.state.world.time
         session = await take_over(run, state.world, time, self.holder, key_of, state.program)
@@ -292,12 +260,12 @@ Snapshot = tuple[str, State]
 Change = Callable[[State], None]
 
 
-def deaths(state: State, holder: str, *, power: bool) -> Iterator[Snapshot | Life]:
+def deaths(state: State, holder: str, name: str = "", *, power: bool) -> Iterator[Snapshot | Life]:
     """Yield the state that a death at each stop of a life leaves, and then the life's own end.
 
     With ``power``, what was not synced goes too: each of its prefixes is a state.
     """
-    with Life(state, holder) as life:
+    with Life(state, holder, name) as life:
         while (label := life.step()) is not None:
             if power:
                 for kept in life.torn:

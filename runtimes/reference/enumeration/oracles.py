@@ -115,6 +115,11 @@ class Evidence:
         """Return the records, sorted."""
         return Told.by(self.records)
 
+    @cached_property
+    def violated(self) -> dict[str, str]:
+        """Return what ``judge`` finds, once for all runs that end alike."""
+        return judge(self)
+
 
 @cache
 def base(slot: str) -> str:

@@ -6,7 +6,7 @@ a process that is dead by then may still arrive.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from types import coroutine
@@ -54,6 +54,10 @@ class Time:
     def now_ms(self) -> int:
         """Return the moment (milliseconds)."""
         return self.now
+
+    def mono_ns(self) -> int:
+        """Return the same moment (nanoseconds)."""
+        return self.now * 1_000_000
 
     async def until(self, moment_ms: int) -> None:
         """Stand, and then let it be later."""
@@ -121,7 +125,7 @@ class World:
     tier: Tier
     fences: bool
     time: Time
-    things: dict[str, Thing]
+    things: MutableMapping[str, Thing]
     ledger: list[Applied] = field(default_factory=list)
     keys: dict[str, tuple[str, Answer, int]] = field(default_factory=dict)
     done: dict[str, tuple[Answer, int]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ import click
 from harness.effects import Tier
 from harness.scenario import Provider
 from harness.worker import announce
+from runtimes.reference.collector import seldom
 from runtimes.reference.gateway.process import Behind, alone, run, told
 from runtimes.reference.gateway.redact import Redactor
 from runtimes.reference.gateway.request import WORLD
@@ -77,4 +78,5 @@ def main(folder: Path, world: str, tier: str, offers: tuple[tuple[str, str, str]
 
 
 if __name__ == "__main__":
+    seldom()
     main()

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from harness.load import load, resolve
+from runtimes.reference.collector import seldom
 from runtimes.reference.effect_log.folder import keep_elsewhere
 from runtimes.reference.gateway.process import LOG, Behind, alone, run, told
 from runtimes.reference.gateway.redact import Redactor
@@ -54,6 +55,7 @@ def serve(reference: str, folder: Path, address: str, ready: Callable[[], None])
         if address:
             keep_elsewhere(folder / LOG, address)
         provider: Provider = connect()
+        seldom()
         behind = Behind(
             connect=lambda _: provider, codec=PROVIDERS, redactor=redactor(provider, canary)
         )

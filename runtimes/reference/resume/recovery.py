@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from uuid import uuid4
 
 from runtimes.reference.effect_log.facts import Facts, Standing
 from runtimes.reference.effect_log.log import RunLog
@@ -49,7 +48,7 @@ async def take_over(
     facts = log.facts
     same_program(log.run, facts, steps_hash)
     old = _capabilities(facts)
-    lease = Lease(epoch=facts.epoch + 1, holder=holder, claim=uuid4().hex)
+    lease = Lease(epoch=facts.epoch + 1, holder=holder, claim=log.log.mint())
     await log.append(lease)
     carrier = Carrier(log, upstream, clock)
     if await upstream.fence(log.run, lease.epoch):

@@ -13,7 +13,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from uuid import uuid4
 
 from harness.effects import Effect, Json, Tier
 from runtimes.reference.effect_log.canonical import digest, hashed
@@ -326,7 +325,7 @@ class Session:
         expect = premises.get(wanted.target, "")
         if not expect and contract.tier is Tier.V and contract.effect.once:
             expect = (await self.carrier.upstream.look(wanted.target)).version
-        effect_id = tried.intent.effect_id if tried else uuid4().hex
+        effect_id = tried.intent.effect_id if tried else self.carrier.log.log.mint()
         seqs = {(read.resource, read.version): seq for seq, read in self.facts.reads.values()}
         intent = Intent(
             slot=slot,
