@@ -26,6 +26,8 @@ REFUSALS = ("failed", "parked", "retrying")
 """How a runtime may leave a run whose program is not the one that began it."""
 AHEAD_S = 3600.0
 NAME = "libfaketime.so.1"
+WALL_ONLY = dict.fromkeys(("DONT_FAKE_MONOTONIC", "FAKETIME_DONT_FAKE_MONOTONIC"), "1")
+"""A machine whose wall clock is wrong has a monotonic one that is right: by it, waits end."""
 FOLDERS = ("usr/lib", "usr/local/lib", "usr/lib64")
 
 
@@ -64,8 +66,13 @@ def _needs_library(means: Means) -> str | None:
     return None if _library() else "libfaketime is not installed; run: apt-get install faketime"
 
 
+def ahead() -> dict[str, str]:
+    """Return the environment of a process whose wall clock is ahead."""
+    return {"LD_PRELOAD": _library(), "FAKETIME": f"+{AHEAD_S:g}s", **WALL_ONLY}
+
+
 def _succeed_ahead(scene: Scene) -> None:
-    scene.succeed(env={"LD_PRELOAD": _library(), "FAKETIME": f"+{AHEAD_S:g}s"})
+    scene.succeed(env=ahead())
     if scene.ahead_s < AHEAD_S / 2:
         msg = f"the successor's clock is {scene.ahead_s:.0f} s ahead, not {AHEAD_S:g} s"
         raise UnconfirmedError(msg)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +16,7 @@ import pytest
 from harness.deadline import Deadline, DeadlineError
 from harness.effects import Json
 from harness.faults import FAULTS, FaultError, Means, UnconfirmedError, fault
+from harness.faults.changes import AHEAD_S, ahead
 from harness.history import Event
 from harness.link import Mode
 from harness.oracle import Expectation, Outcome
@@ -460,3 +466,30 @@ def test_trying_for_ever_is_a_ghost_after_a_change() -> None:
     told = view("retrying", "yes")
     assert Outcome.VIOLATED is ghost_running(told, CHANGED).outcome
     assert Outcome.UNKNOWN is ghost_running(told, PLAIN).outcome
+
+
+CLOCKS = """
+import threading, time
+began = time.monotonic()
+threading.Event().wait(0.01)
+print(time.time(), began, time.monotonic())
+"""
+
+
+@pytest.mark.skipif(
+    fault("skew(clock)").obstacle(Means()) is not None,
+    reason="no libfaketime on this machine: apt-get install faketime",
+)
+def test_a_skewed_clock_is_the_wall_clock() -> None:
+    """That by which waits end is right, as on a machine whose time is wrong."""
+    before = time.time(), time.monotonic()
+    run = subprocess.run(
+        [sys.executable, "-c", CLOCKS],
+        env={**os.environ, **ahead()},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    wall, began, ended = map(float, run.stdout.split())
+    assert AHEAD_S <= wall - before[0] <= AHEAD_S + time.monotonic() - before[1] + 1
+    assert before[1] <= began <= ended <= time.monotonic()
