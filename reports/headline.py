@@ -49,7 +49,7 @@ def _repeats(cells: Sequence[Cell]) -> str:
         for guard, words in GUARDED.items():
             own = [c for c in tested if c.guard == guard]
             who = _whom([c for c in own if c in fallen])
-            if own and not any(c.oracles for c in own):
+            if own and not any(c.oracles or c.unknown for c in own):
                 text += f"; {words} nothing is violated"
             elif own and Guard.NONE in {c.guard for c in fallen}:
                 text += f"; {words} {listed(who or ['none'])} {'do' if len(who) > 1 else 'does'}"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from filelock import FileLock, Timeout
+
 from harness.effects import Json
 from runtimes.reference.effect_log.anchor import Heads
 from runtimes.reference.effect_log.errors import DamagedError, EffectLogError
@@ -19,7 +21,7 @@ from runtimes.reference.effect_log.facts import Facts, Standing
 from runtimes.reference.effect_log.folder import LOG, effect_log, has_log, reading
 from runtimes.reference.effect_log.log import EffectLog, wall_ms
 from runtimes.reference.effect_log.reading import entries, recover
-from runtimes.reference.effect_log.records import Lease, Resolution, Summary, Verdict, plain
+from runtimes.reference.effect_log.records import Lease, Resolution, Verdict, plain
 from runtimes.reference.effect_log.store import Store
 from runtimes.reference.explain import document, explain
 
@@ -243,6 +245,13 @@ def compact(run: str | None, folder: Path, days: float, *, dry_run: bool) -> Non
     Whoever asks for a step of it again is answered as before; how it came to be is gone, with the
     records that `export` prints.  A run that goes on is left as it is.
     """
+    if (lock := folder.parent / "gateway.lock").exists() and not dry_run:
+        try:
+            with FileLock(lock, blocking=False):
+                pass
+        except Timeout as error:
+            msg = f"a gateway writes this log; end it first, or say --dry-run ({lock})"
+            raise click.ClickException(msg) from error
     latest_ms = wall_ms() - int(days * DAY_MS)
     with opened(folder) as (store, heads):
         chosen = [of(store, run)] if run else store.runs()
@@ -269,4 +278,4 @@ def _ended(store: Store, heads: Heads, run: str, latest_ms: int) -> int:
     facts = recover(store, heads, run).facts
     kept = [entry for entry, _ in entries(store, run)]
     due = facts.terminal is not None and kept[-1].wall_ms <= latest_ms
-    return len(kept) if due and not isinstance(kept[-1].record, Summary) else 0
+    return len(kept) if due and len(kept) > 1 else 0

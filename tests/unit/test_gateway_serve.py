@@ -64,6 +64,16 @@ def short():
     found.credentials = lambda: [Credential(name="till", secret="sevenxx")]
     return found
 
+def twice():
+    found = Echo()
+    found.credentials = lambda: [Credential(secret=16 * word) for word in "ab"]
+    return found
+
+def broken():
+    import os
+    return os.environ["NO_SUCH_PASSWORD"]
+
+SEVEN = 7
 upstream = Echo
 '''
 
@@ -277,6 +287,12 @@ def test_what_was_not_granted_is_not_done(home: Home) -> None:
         ("till.py:short", 1, "of at least 12 bytes"),
         ("till.py --store postgresql://me:secret@nowhere/x", 64, "without a password"),
         ("till.py --store nonsense", 64, "expected the address of a PostgreSQL"),
+        ("till.py --store postgresql://ann:hunter%zzsecret@h/log", 64, "expected the address"),
+        ("till.py --store postgresql://ann:ge/hunter@h/log", 64, "expected the address"),
+        ("till.py --store postgresql://ann@h/log?sslpassword=hunter", 64, "without a password"),
+        ("till.py:twice", 1, "expected a name of its own for each credential"),
+        ("till.py:broken", 64, "KeyError: 'NO_SUCH_PASSWORD'"),
+        ("till.py:SEVEN", 64, "'int' object is not callable"),
     ],
 )
 def test_what_cannot_be_served_is_said(reference: str, code: int, why: str, home: Home) -> None:
@@ -286,3 +302,5 @@ def test_what_cannot_be_served_is_said(reference: str, code: int, why: str, home
     assert code == done.code, done.text
     assert why in done.err
     assert "Traceback" not in done.err
+    assert "hunter" not in done.text
+    assert not (home.path / "gw" / "log" / "effects.postgresql").exists()

@@ -246,6 +246,9 @@ def _decision(facts: Facts, seq: int, record: Decision) -> None:
 def _intent(facts: Facts, seq: int, record: Intent) -> None:
     del seq
     slot, tried = record.slot, facts.effects.get(record.slot)
+    if slot in facts.reads or slot in facts.decisions:
+        msg = f"CONFLICT: {slot} was read or decided, and cannot be {record.op} on {record.target}"
+        raise ConflictError(msg)
     if tried and record.fingerprint != tried.intent.fingerprint:
         msg = (
             f"CONFLICT: {slot} was {tried.intent.op} on {tried.intent.target} "

@@ -5,6 +5,8 @@ Many gateways may share a PostgreSQL.  Each has a folder of its own, with the he
 
 from __future__ import annotations
 
+import os
+
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -41,20 +43,26 @@ def keep_elsewhere(folder: Path, address: str) -> None:
     if kept == address:
         return
     if kept or (folder / LOG).exists():
-        msg = f"expected the log of {folder} where it is, {kept or LOG}; choose another folder"
+        msg = f"expected the log of {folder} where it is; choose another folder"
         raise ValueError(msg)
     try:
         parts = conninfo_to_dict(address)
-    except ProgrammingError as error:
-        msg = f"expected the address of a PostgreSQL, postgresql://user@host/name: {error}"
-        raise ValueError(msg) from error
-    if parts.get("password"):
+    except ProgrammingError:
+        parts = {}
+    # What is no address is not said again: there may be a password in it.
+    if not parts.get("host") or not str(parts.get("port", "1")).replace(",", "").isdigit():
+        msg = "expected the address of a PostgreSQL: postgresql://user@host:port/name"
+        raise ValueError(msg)
+    if parts.keys() & {"password", "sslpassword"}:
         msg = "expected an address without a password, which would stand in a file; use PGPASSFILE"
         raise ValueError(msg)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / HEADS).touch(mode=0o600)
     fresh = place.with_suffix(".new")
-    fresh.write_text(address, encoding="utf-8")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(address)
+        file.flush()
+        os.fsync(file.fileno())
     fresh.replace(place)
 
 

@@ -20,7 +20,7 @@ from runtimes.reference.effect_log.errors import (
 )
 
 
-CONNECT_S = 10
+CONNECT_S = PATIENCE_S = 10
 SCHEMA = """
 create schema if not exists bakeoff;
 create table if not exists bakeoff.format (version integer primary key);
@@ -118,9 +118,16 @@ class PostgresStore:
         """Return the connection, a new one where the last has broken."""
         if self._db is None or self._db.closed:
             self._db = psycopg.connect(
-                self._dsn, autocommit=True, connect_timeout=CONNECT_S, application_name="bakeoff"
+                self._dsn,
+                autocommit=True,
+                connect_timeout=CONNECT_S,
+                application_name="bakeoff",
+                # Who is frozen in the middle of a write must not keep the others from theirs.
+                tcp_user_timeout=PATIENCE_S * 1000,
             )
             self._db.execute("set synchronous_commit = on")
+            for name in ("statement", "lock", "idle_in_transaction_session"):
+                self._db.execute(f"set {name}_timeout = '{PATIENCE_S}s'".encode())
             synced = self._db.execute("show fsync").fetchone()
             if not self._careless and synced != ("on",):
                 self._db.close()

@@ -73,7 +73,11 @@ def serve(reference: str, folder: Path, store: str) -> None:
     It serves until Ctrl-C or SIGTERM, and finishes what is out by then.
     """
     # What the gateway itself needs is heavy, and no other command needs it.
-    from runtimes.reference.gateway.providers import serve as served  # noqa: PLC0415
+    try:
+        from runtimes.reference.gateway.providers import serve as served  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        msg = f"{error.name} is not installed; run: pip install 'bakeoff[gateway]'"
+        raise click.ClickException(msg) from error
 
     def ready() -> None:
         for socket in (WORKERS, OPERATORS):

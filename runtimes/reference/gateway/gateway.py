@@ -205,6 +205,7 @@ class Gateway:
                 )
                 with self.metrics.check.time():
                     permit = self.warden.check(token or root.token, asked, now)
+            _within(admission, wanted.premises)
             _in_plan(admission, root, held, wanted.slot)
             wanted = dataclasses.replace(wanted, capability=permit.capability)
             wanted, subject = await self.review.word(admission, held, wanted)
@@ -305,7 +306,7 @@ class Gateway:
         """
         passed = PASS.get()
         try:
-            self.admissions.of(run)
+            admission = self.admissions.of(run)
             if passed:
                 self.warden.confirm(passed.permit, passed.given, self.watch.now())
         except AdmissionError as error:
@@ -316,6 +317,8 @@ class Gateway:
         if tried and tried.intent.approval is Level.HUMAN:
             subject = passed.subject if passed else None
             self.review.use(tried.intent.effect_id, tried.intent.request_hash, subject)
+        elif order.op in admission.approvals and not (passed and passed.subject):
+            raise BarredError(Reason.UNAPPROVED, f"{order.slot}: nobody has allowed it")
         return passed.permit.capabilities if passed else ()
 
     async def close(self) -> None:
@@ -327,6 +330,19 @@ class Gateway:
 def _texts(wanted: Wanted) -> Json:
     """Return all that a request has of its own words."""
     return [wanted.slot, wanted.target, {**wanted.args}, {**wanted.premises}, {**wanted.context}]
+
+
+def _within(admission: Admission, premises: Mapping[str, str]) -> None:
+    """Refuse premises of resources that the run may do nothing with: it would learn of them.
+
+    Raises:
+        RefusedError: there is one.
+
+    """
+    for resource in premises:
+        if not any(grant.names(grant.op, resource) for grant in admission.grants):
+            why = "expected a premise to be a target that is granted, saw another; leave it out"
+            raise RefusedError(Reason.OUT_OF_SCOPE, why)
 
 
 def _in_plan(admission: Admission, root: Held, held: Held, slot: str) -> None:

@@ -185,7 +185,7 @@ class Carrier:
         try:
             premises = await self.check(intent.slot, request["premises"])
             why = "the run is cancelled" if self.facts.cancel else ""
-        except DriftError as drift:
+        except (DriftError, UnreadError) as drift:
             why = str(drift)
         if why:
             # If it was not carried out then, it must not be now; and it may be on its way.

@@ -21,7 +21,7 @@ from runtimes.reference.effect_log.log import RunLog
 from runtimes.reference.effect_log.records import Lease, Plan, Record, Revoke
 from runtimes.reference.resume.carry import Carrier
 from runtimes.reference.resume.clock import Clock
-from runtimes.reference.resume.errors import DriftError, PlanError
+from runtimes.reference.resume.errors import DriftError, PlanError, UnreadError
 from runtimes.reference.resume.session import Session
 from runtimes.reference.upstreams.base import Upstream, UpstreamError
 
@@ -102,6 +102,9 @@ async def _drift(session: Session) -> None:
                 await session.carrier.check(slot, request["premises"])
             except DriftError as drift:
                 await session.replan(drift)
+                return
+            except UnreadError:  # it was as the request says when it came, and is not any more
+                await session.replan(DriftError(slot, [*request["premises"]]))
                 return
             except UpstreamError:
                 continue

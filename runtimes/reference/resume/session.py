@@ -149,15 +149,24 @@ class Session:
             mine.set()
 
     def sealed(self, wanted: Wanted) -> Given | None:
-        """Return what a slot was given for good, if it was."""
-        reads, decisions = self.facts.reads, self.facts.decisions
+        """Return what a slot was given for good, if it was, and for just this request.
+
+        Raises:
+            UnknownOperationError: nobody offers that.
+
+        """
+        facts, contract = self.facts, self.carrier.upstream.contract(wanted.op, wanted.target)
         for _, name in self._names(wanted.slot):
-            if name in reads:
-                return Given(reads[name][1].value)
-            if name in decisions:
-                return Given(decisions[name].output)
-            if (tried := self.facts.effects.get(name)) and tried.standing is not Standing.UNKNOWN:
-                return self._known(name, tried)
+            if contract.decides:
+                if (one := facts.decisions.get(name)) and one.asked_hash == wanted.fingerprint:
+                    return Given(one.output)
+            elif contract.effect is Effect.READ:
+                _, read = facts.reads.get(name, (0, None))
+                if read and read.resource == wanted.target:
+                    return Given(read.value, version=read.version)
+            elif (tried := facts.effects.get(name)) and tried.standing is not Standing.UNKNOWN:
+                same = tried.intent.fingerprint == wanted.fingerprint
+                return self._known(name, tried) if same else None
         return None
 
     async def give_up(self, wanted: Wanted, why: str) -> None:
