@@ -17,10 +17,11 @@ otherwise               a human must say
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
-from harness.effects import Effect, Tier
+from harness.effects import Effect, Json, Tier
 from harness.program import Step
 from harness.world.cell import RETENTION_S, Cell, resources
 
@@ -43,6 +44,7 @@ class Intent:
     since_s: float
     target: str
     expect: str
+    args: Mapping[str, Json] = field(default_factory=dict)
 
 
 def intend(command: Step, cell: Cell, since_s: float) -> Intent:
@@ -50,7 +52,7 @@ def intend(command: Step, cell: Cell, since_s: float) -> Intent:
     target = resources(command.op.verb, command.args)[0]
     tier = cell.tier_of(target)
     shown = _rests(command, target) or (tier is Tier.V and command.op.effect.once)
-    return Intent(since_s, target, cell.etag(target) if shown else "")
+    return Intent(since_s, target, cell.etag(target) if shown else "", command.args)
 
 
 def remedy(
@@ -68,7 +70,9 @@ def remedy(
         if not _rests(command, tried.target):
             return Remedy.ESCALATE
         if tier is not Tier.Q:
-            return Remedy.AGAIN if known or drifted else Remedy.ESCALATE
+            # A plan that asks for something else by now is no repetition of it.
+            anew = known or drifted or command.args != tried.args
+            return Remedy.AGAIN if anew else Remedy.ESCALATE
         return _asked(cell, found=found)
     if known or not command.op.effect.once:
         if not drifted:
