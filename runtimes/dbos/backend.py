@@ -69,7 +69,7 @@ class DbosBackend:
         with self.lock:
             if pool in self.pools:
                 return
-            self._drop()
+            self._drop(_column(pool))
             self.place.copy(TEMPLATE, pool)
             self._call(
                 "open",
@@ -80,10 +80,13 @@ class DbosBackend:
             )
             self.pools[pool] = Pool(scenario)
 
-    def _drop(self) -> None:
-        """Delete what pools of earlier trials left: hundreds of databases fill a disk."""
+    def _drop(self, column: str) -> None:
+        """Delete what pools of a column's earlier trials left: hundreds of databases fill a disk.
+
+        Those of another column may be at work: one whose worker has died waits for the next.
+        """
         for name, pool in list(self.pools.items()):
-            if pool.workers and not pool.staffed:
+            if _column(name) == column and pool.workers and not pool.staffed:
                 self.place.drop(name)
                 del self.pools[name]
 
@@ -149,3 +152,8 @@ class DbosBackend:
         """Read the recorded steps of a run; one in flight has no row."""
         rows = self._call("journal", pool, run=run)
         return [JournalEntry(run=run, name=r["name"], kind=r["kind"], detail=r) for r in rows]
+
+
+def _column(pool: str) -> str:
+    """Return what the pools of one column's trials have in common: they come one by one."""
+    return pool.rpartition("-")[0]

@@ -50,13 +50,15 @@ class Deployment:
         return worker
 
     def start(self, pool: str, run: str, *, held: bool = True) -> str:
-        """Start a run; one that is held stays at its second step."""
+        """Start a run; one that is held stays at its second step, and its engine lists it."""
         if held:
             self.lent.world.arm(CELL, run, STEP)
         envelope = Envelope(trial=CELL, pool=pool, cell=CELL, run=run)
         self.backend.submit([Start(envelope=envelope, program="greet", arg={"run": run})])
         if held:
             self.until(lambda: bool(self.seen("held", run)), f"{run} is held")
+            # As trials wait: what a killed server had not written yet is in no list afterwards.
+            self.until(lambda: self.view(pool, run).listed, f"{run} is listed")
         return run
 
     def release(self, run: str) -> None:
