@@ -38,6 +38,7 @@ from runtimes.reference.upstreams.base import (
     UnknownOperationError,
     UnreachableError,
 )
+from runtimes.reference.upstreams.refusal import Refusal, refused
 from support.gateway import HandClock
 
 
@@ -90,6 +91,8 @@ class Desk:
             await self.hold.wait()
         if how == "unreachable":
             raise UnreachableError(order.slot)
+        if how == "refused":
+            return refused(Refusal.REFUSED)
         if how == "lost before":
             raise LostError(order.slot)
         answer = self._carried_out(order)

@@ -54,6 +54,7 @@ from runtimes.reference.gateway.gate import BarredError
 from runtimes.reference.gateway.gateway import EndedError
 from runtimes.reference.gateway.grant import Grant, Within
 from runtimes.reference.gateway.keys import Keyring
+from runtimes.reference.gateway.review import Review
 from runtimes.reference.gateway.said import ERRORS, reason
 from runtimes.reference.gateway.token import attenuate
 from runtimes.reference.resume.errors import EscalatedError
@@ -1062,3 +1063,81 @@ def test_the_revoke_record_names_who_and_why(tmp_path: Path) -> None:
         assert ("anna", "stop") == (last.by, last.why)
 
     told(tmp_path, story)
+
+
+# A word, a premise and an answer are for one request -----------------------------------------------
+
+
+def test_a_used_slot_is_no_way_around_a_human(tmp_path: Path) -> None:
+    """Who has read there, or done something else there, waits for the word all the same."""
+
+    async def story(place: Rig) -> None:
+        await place.ask(pay("s", op=READ, target="notes/x", args={}))
+        await place.ask(pay("t", op=NOTE, target="notes/x"))
+        for slot in ("s", "t"):
+            ident = await awaited(place, pay(slot))
+            decide(place, ident)
+            with pytest.raises(ConflictError):
+                await place.ask(pay(slot))
+        assert ["t"] == place.desk.ledger
+
+    told(tmp_path, story, admissions=ASKING)
+
+
+def test_a_call_without_its_word_does_not_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever let it come so far: the gate looks at the log's own record of the word."""
+
+    async def story(place: Rig) -> None:
+        monkeypatch.setattr(Review, "word", unasked)
+        assert "unapproved" == await refusal(place)
+        assert [] == place.desk.ledger
+
+    async def unasked(_: Any, __: Any, ___: Any, wanted: Wanted) -> tuple[Wanted, None]:
+        return wanted, None
+
+    told(tmp_path, story, admissions=ASKING)
+
+
+def test_a_stopped_run_has_answers_to_its_own_requests_only(tmp_path: Path) -> None:
+    """Another request in a used slot was not done, and is not said to be."""
+
+    async def story(place: Rig) -> None:
+        first = await place.ask()
+        place.gateway.runs.held["r"].stopped = "somebody must look"
+        assert first == await place.ask()
+        assert "not_now" == await refusal(place, pay(target="charges/bert"))
+        assert ["pay"] == place.desk.ledger
+
+    told(tmp_path, story)
+
+
+def test_a_premise_tells_nothing_of_what_is_not_granted(tmp_path: Path) -> None:
+    """Nobody looks there: whether the version is right would be an answer."""
+
+    async def story(place: Rig) -> None:
+        for version in ("v0", "v7"):
+            wanted = pay(premises={"salaries/ann": version})
+            assert "out_of_scope" == await refusal(place, wanted)
+        assert [] == place.desk.ledger
+
+    told(tmp_path, story)
+
+
+def test_a_premise_that_nobody_read_stops_no_run_for_good(tmp_path: Path) -> None:
+    """It was as the request says when it came; by the next gateway it is not, so it is drift."""
+    desk = Desk(trouble=["refused"])
+
+    async def first(place: Rig) -> None:
+        now = (await place.desk.look("notes/x")).version
+        answer = await place.ask(pay(premises={"notes/x": now}))
+        assert not answer.done
+
+    async def second(place: Rig) -> None:
+        await place.ask(pay("other", op=NOTE, target="notes/x"))
+        assert (await place.ask(pay("again"))).done
+
+    told(tmp_path, first, desk=desk)
+    desk.ledger.append("a stranger's")
+    told(tmp_path, second, desk=desk)

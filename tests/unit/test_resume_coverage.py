@@ -36,7 +36,7 @@ UNITS = {
         'msg = f"version {version!r} of {seen.resource} was never read by {self.log.run}"',
         "raise UnreadError(msg)",
         # In doubt, and its premise false, or the run cancelled.
-        "except DriftError as drift:",
+        "except (DriftError, UnreadError) as drift:",
         "why = str(drift)",
         "if why:",
         "until_ms = quiet_ms(intent, contract, self._fenced(tried, contract))",
@@ -68,17 +68,25 @@ UNITS = {
         "except UpstreamError:",
         "if await upstream.fence(log.run, lease.epoch):",  # only providers that fence are measured
         "if facts.terminal is None:",
+        # A premise that was never read (test_gateway_core).
+        "except UnreadError:  # it was as the request says when it came, and is not any more",
+        'await session.replan(DriftError(slot, [*request["premises"]]))',
+        "return",
     ),
     "session": (
-        # What is sealed, for a run that may do nothing more.
-        "reads, decisions = self.facts.reads, self.facts.decisions",
+        # What is sealed, for a run that may do nothing more (test_gateway_core).
+        "facts, contract = self.facts, self.carrier.upstream.contract(wanted.op, wanted.target)",
         "for _, name in self._names(wanted.slot):",
-        "if name in reads:",
-        "return Given(reads[name][1].value)",
-        "if name in decisions:",
-        "return Given(decisions[name].output)",
-        "if (tried := self.facts.effects.get(name)) and tried.standing is not Standing.UNKNOWN:",
-        "return self._known(name, tried)",
+        "if contract.decides:",
+        "if (one := facts.decisions.get(name)) and one.asked_hash == wanted.fingerprint:",
+        "return Given(one.output)",
+        "elif contract.effect is Effect.READ:",
+        "_, read = facts.reads.get(name, (0, None))",
+        "if read and read.resource == wanted.target:",
+        "return Given(read.value, version=read.version)",
+        "elif (tried := facts.effects.get(name)) and tried.standing is not Standing.UNKNOWN:",
+        "same = tried.intent.fingerprint == wanted.fingerprint",
+        "return self._known(name, tried) if same else None",
         "return None",
         # What the gateway asks for (test_gateway_core).
         "found = (facts.effects.get(name) for _, name in names(facts, slot))",
