@@ -27,6 +27,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def base(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make pytest's own folder before a test has another place for temporary ones."""
+    tmp_path_factory.getbasetemp()
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     """Lend an empty folder, and see that nothing that was started in it is left running."""

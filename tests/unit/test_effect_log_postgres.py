@@ -19,6 +19,7 @@ from harness.deadline import Deadline
 from harness.loop import Loop
 from harness.site import LocalSite, Lot
 from runners.local import LocalRunner
+from runtimes.reference.effect_log import postgres as postgres_store
 from runtimes.reference.effect_log.anchor import FileAnchor
 from runtimes.reference.effect_log.chain import Row
 from runtimes.reference.effect_log.errors import (
@@ -111,6 +112,23 @@ def test_two_gateways_one_holder(dsn: str, tmp_path: Path) -> None:
 
         asyncio.run(all_())
         assert {} == two.open("r1").facts.effects
+
+
+def test_a_frozen_writer_keeps_nobody_else_from_writing(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stands in the middle of a write is waited for until a timeout, and not for ever."""
+    monkeypatch.setattr(postgres_store, "PATIENCE_S", 1)
+    with closing(gateway(dsn, tmp_path, "g1")) as log, psycopg.connect(dsn) as frozen:
+        run = log.open("r1")
+        asyncio.run(run.append(LEASE))
+        row = frozen.execute("insert into bakeoff.log values ('r1', 2, 'x', 0, 'x')")
+        assert 1 == row.rowcount
+        with pytest.raises(NotWrittenError, match="timeout"):
+            asyncio.run(run.append(read("zone")))
+        frozen.rollback()
+        asyncio.run(log.open("r1").append(read("zone")))
+        assert 2 == log.open("r1").head.seq
 
 
 def test_damage_is_seen(dsn: str, tmp_path: Path) -> None:

@@ -205,9 +205,8 @@ def test_a_dead_gateway_repeats_nothing(when: str, servers: Home) -> None:
 
 
 @pytest.fixture
-def database(home: Home) -> Iterator[str]:
-    """Lend the address of a PostgreSQL that syncs; the home is made first, elsewhere."""
-    del home
+def database() -> Iterator[str]:
+    """Lend the address of a PostgreSQL that syncs."""
     with place() as site, postgres(site, durable=True) as server:
         server.ready(Deadline.after(PATIENCE_S))
         yield server.socket_url()

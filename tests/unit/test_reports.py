@@ -396,6 +396,13 @@ def test_the_headline_tells_guards_apart(tmp_path):
     )
 
 
+def test_the_headline_says_nothing_of_what_is_unknown(tmp_path):
+    """Behind a gateway of which no trial showed anything, nothing is known to hold."""
+    rows = [violated(), row(guard="gateway", outcome="unknown")]
+    read = sheet.read(store(tmp_path, rows))
+    assert "nothing is violated" not in headline.headline(read).text
+
+
 def test_the_headline_names_known_failures(tmp_path):
     """They are no verdict as predicted, though they fail no sweep."""
     place = {name: row()[name] for name in ("runtime", "case", "guard", "fault")}

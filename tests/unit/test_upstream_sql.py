@@ -327,6 +327,13 @@ def test_what_the_server_refuses_was_not_done(db: Database) -> None:
     asyncio.run(all_())
 
 
+def test_a_text_that_cannot_be_sent_is_refused(db: Database) -> None:
+    """A NUL: it would be tried again for ever if that were taken for a broken way there."""
+    answer = asyncio.run(upstream(db).call(put("a\0b")))
+    assert Outcome.FAILED_BEFORE is answer.outcome
+    assert "refused" == answer.response["refused"]
+
+
 def test_the_password_is_shown_to_nobody(db: Database) -> None:
     """Not by its holder, and not in an answer that has it."""
     secret = db.credential.secret

@@ -90,7 +90,8 @@ class Door:
         """
         code = error.sqlstate or ""
         if not code and isinstance(error, psycopg.DataError | psycopg.ProgrammingError):
-            return refused(Refusal.REFUSED, str(error))  # it was never sent: a NUL in a text
+            # It was never sent: a NUL in a text.
+            return refused(Refusal.REFUSED, self._credential.hide(str(error)))
         if not code or code.startswith((*BROKEN, *CLOSED)):
             msg = f"{self.address}: {self._told(error)}; nothing was done"
             raise UnreachableError(msg)
